@@ -1,0 +1,152 @@
+"""What a format is, and the few things that all formats share.
+
+A format is a pure reader of one layout. It answers four questions about bytes that the engine
+(`engine.py`) holds; it never sees a file, a clock or a log. Adding one: CONTRIBUTING.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, tzinfo
+from typing import ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar
+
+from msgspec import Struct
+
+from shipper.decode.timestamps import Clock
+from shipper.model import AuditRecord
+
+Value = TypeVar("Value")
+
+# 16 MiB: sixteen times the largest default max_allowed_packet in use, so no ordinary statement is
+# refused, and small enough to hold twice in a sidecar's memory.
+RECORD_BYTES_MAX: Final = 16 * 1024 * 1024
+
+# Answers of `Format.end` besides an index.
+MORE: Final = 0  # the end may still come
+BROKEN: Final = -1  # no continuation can make this a record
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """What a decoder cannot know from the bytes."""
+
+    timezone: tzinfo = UTC  # of the server; for formats that write local time without a zone
+    record_bytes_max: int = RECORD_BYTES_MAX  # beyond it: a Defect
+    # RFC 3164 syslog lines have no year: the latest one that is not after this time is taken.
+    latest: datetime = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+class Decoded(NamedTuple):
+    """Records of one block with their absolute spans, in order."""
+
+    records: Sequence[AuditRecord]
+    starts: Sequence[int]
+    ends: Sequence[int]
+
+
+class Format(Protocol):
+    """One layout. Instances belong to one decoder; they may keep memos but no position."""
+
+    name: ClassVar[str]
+    # Regular expression of a record's first bytes, matched at the record's first byte. It must
+    # decide within LOOKAHEAD bytes, use no `$` and no negative look-ahead: a match on a prefix of
+    # the input must stay a match when more bytes arrive.
+    start: ClassVar[bytes]
+    # Regular expression of starts that cannot occur inside an intact record of this format:
+    # meeting one before the end proves that the record was cut.
+    interrupted_by: ClassVar[bytes]
+
+    def __init__(self, context: Context, /) -> None:
+        """Make a reader for one decoder."""
+        ...
+
+    def cut(self, data: bytes, start: int, stop: int, /) -> int:
+        """Say where the last whole record in `data[start:stop]` surely ends; `start` if unknown."""
+        ...
+
+    def fast(self, block: bytes, offset: int, /) -> Decoded | None:
+        """Read a block of whole records at once.
+
+        All or nothing: None unless every byte of the block is accounted for and every record
+        reads exactly as `careful` would read it. `offset` is the block's place in the segment.
+        """
+        ...
+
+    def end(self, data: bytes, start: int, final: bool, /) -> int:  # noqa: FBT001 hot call
+        """Find the end of the record that starts at `start`: an index, MORE or BROKEN.
+
+        The answer must not change when more bytes arrive. `final`: no more will.
+        """
+        ...
+
+    def careful(self, raw: bytes, /) -> AuditRecord:
+        """Read one record, taking the trouble that `fast` does not. Raises MalformedError."""
+        ...
+
+
+class Context:
+    """What the formats of one decoder share: the options, and the clock with its memo."""
+
+    def __init__(self, options: Options) -> None:
+        """Make the memos; they are bounded and live as long as the decoder."""
+        self.options = options
+        self.clock = Clock(options.timezone)
+
+
+class Memo(dict[str, Value], Generic[Value]):
+    """A bounded memo of a pure function of text: forgets everything when full.
+
+    Log content is chosen by attackers, so no memo may grow without a limit. Full clearing costs
+    one pass of recomputation and needs no bookkeeping on the hot path.
+    """
+
+    # 4096 distinct accounts, seconds or names in a row cover any real server's working set.
+    ENTRIES_MAX: ClassVar[int] = 4096
+
+    def __init__(self, compute: Callable[[str], Value]) -> None:
+        """Remember what `compute` gives; what it raises is not remembered."""
+        super().__init__()
+        self._compute = compute
+
+    def __missing__(self, key: str) -> Value:
+        if len(self) >= self.ENTRIES_MAX:
+            self.clear()
+        value = self[key] = self._compute(key)
+        return value
+
+
+# --- Starts that hold an unescaped double quote: they cannot occur inside a value of any format
+# --- that escapes or doubles the quote (XML, JSON, CSV), so there they prove a cut record.
+XML_HEADER: Final = rb'<\?xml version="1\.0"'
+OLD_START: Final = rb'<AUDIT_RECORD\s+"?[A-Z_]+"?="'
+PERCONA_JSON_START: Final = rb'\{"audit_record":\{"'
+CSV_START: Final = rb'"[A-Z][A-Za-z ]{1,30}","\d{1,20}_\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d","'
+ARRAY_START: Final = rb'\{\s*"timestamp"\s*:\s*"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"\s*,\s*"id"\s*:\s*\d'
+MCAFEE_START: Final = rb'\{"msg-type":"(?:header|activity)"'
+OUTBRAIN_START: Final = rb'\{"ts":"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d","type":"'
+QUOTED_STARTS: Final = b"|".join(
+    (
+        XML_HEADER,
+        OLD_START,
+        PERCONA_JSON_START,
+        CSV_START,
+        ARRAY_START,
+        MCAFEE_START,
+        OUTBRAIN_START,
+    )
+)
+# No quote, but a raw line feed: cannot occur where line feeds are escaped.
+NEW_START: Final = rb"<AUDIT_RECORD>\s*<"
+XML_STARTS: Final = rb"<AUDIT_RECORD|<\?xml|</?AUDIT>"
+
+LOOKAHEAD: Final = 4096  # bytes within which `start` must decide; connection rows are under 1 KiB
+
+
+def last_line_end(data: bytes, start: int, stop: int) -> int:
+    """`Format.cut` of the formats with one record a line."""
+    return max(data.rfind(b"\n", start, stop) + 1, start)
+
+
+def line_end(data: bytes, start: int, final: bool) -> int:  # noqa: FBT001 the shape of Format.end
+    """`Format.end` of the formats with one record a line; the line feed belongs to the record."""
+    end = data.find(b"\n", start) + 1
+    return end or (len(data) if final else MORE)

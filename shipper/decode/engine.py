@@ -1,0 +1,229 @@
+"""The decoder: bytes of one segment in, blocks of records and defects out.
+
+Theory of operation. The decoder holds the bytes after the last finished item. Whole blocks go
+through the current format's `fast`; whatever that does not take goes item by item through the
+careful loop `_step`, which classifies the bytes at the current place as framing, as a record
+(its end found by the format, unless a new start proves that it was cut), or as foreign. Every
+decision depends only on the bytes of the segment, never on how they were cut into calls. That, and
+`fast` being all or nothing, is what makes the laws in tests/decode/test_laws.py hold.
+
+The format is found again at every record start, so a file may change its format anywhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from shipper.decode.base import BROKEN, LOOKAHEAD, Context, Format, Options
+from shipper.errors import MalformedError
+from shipper.model import EXCERPT_BYTES, Block, Defect, Reason, Span
+
+# 128-256 KiB blocks fit the second-level cache; larger ones cost 25-40 % (performance.md 4).
+BLOCK_BYTES: Final = 256 * 1024
+# Below this, halving on gains less than the careful path costs: about ten records.
+SMALL_BYTES: Final = 4 * 1024
+
+# Headers, footers and separators of all formats, blanks, and the NUL padding that direct-I/O
+# writers leave (formats.md 1.1, 2.1, 2.6, 3.2, 3.3; `null` ends audit_log_read()).
+_FRAMING: Final = re.compile(
+    rb"""(?: [\s\0]++
+         |   \xef\xbb\xbf
+         |   <\?xml\ version="1\.0"\ encoding="(?:UTF|utf)-8"\?>
+         |   </?AUDIT>
+         |   [\[\],]
+         |   null(?=\s)
+         )++""",
+    re.VERBOSE,
+)
+
+
+class Decoder:
+    """Decode one segment: `feed` its bytes in any pieces, then `finish`.
+
+    Never raises on any input. Holds at most `record_bytes_max` bytes plus one piece.
+    `resume` is the offset at which a new decoder may go on as if it had read everything before.
+    """
+
+    def __init__(
+        self, formats: Sequence[type[Format]], *, start: int = 0, options: Options | None = None
+    ) -> None:
+        """Read from offset `start` of a segment, choosing among `formats` in their order."""
+        self._options = options or Options()
+        context = Context(self._options)
+        self._formats = [format_(context) for format_ in formats]
+        starts = [re.compile(format_.start) for format_ in formats]
+        self._starts = list(zip(self._formats, starts, strict=True))
+        self._any_start = re.compile(b"|".join(b"(?:%b)" % format_.start for format_ in formats))
+        self._interrupts = {f: re.compile(f.interrupted_by) for f in self._formats}
+        self._format = self._formats[0]
+        self._data = b""
+        self._at = 0  # index in _data of the first byte that belongs to no item yet
+        self._base = start  # offset of _data[0] in the segment
+        self._seen = 0  # index up to which _data was searched for the end of the item at _at
+        self._slow_until = 0  # index up to which `fast` has refused
+        self._window_max = min(BLOCK_BYTES, self._options.record_bytes_max)
+        self._window = self._window_max  # how many bytes `fast` is offered
+
+    @property
+    def resume(self) -> int:
+        """Offset of the first byte that belongs to no finished item; only ever grows."""
+        return self._base + self._at
+
+    def feed(self, data: bytes) -> Block:
+        """Take the next bytes of the segment; give what can be said for sure."""
+        self._data = self._data[self._at :] + data if self._at < len(self._data) else data
+        self._base += self._at
+        self._seen = max(self._seen - self._at, 0)
+        self._slow_until = max(self._slow_until - self._at, 0)
+        self._at = 0
+        return self._drain(final=False)
+
+    def finish(self) -> Block:
+        """Say that the segment ends here: a cut last record becomes a Defect."""
+        return self._drain(final=True)
+
+    def _drain(self, *, final: bool) -> Block:
+        block = Block(self.resume, 0, [], [], [], [])
+        while self._at < len(self._data) and (
+            self._framing() or self._fast(block) or self._step(block, final=final)
+        ):
+            pass
+        block.end = self.resume
+        return block
+
+    def _framing(self) -> bool:
+        match = _FRAMING.match(self._data, self._at)
+        if match is None:
+            return False
+        self._advance(match.end())
+        return True
+
+    def _fast(self, block: Block) -> bool:
+        """Take a run of whole records at once, if the current format can."""
+        at, data = self._at, self._data
+        while at >= self._slow_until:
+            cut = self._format.cut(data, at, min(at + self._window, len(data)))
+            if cut <= at:
+                return False
+            whole = at == 0 and cut == len(data)
+            decoded = self._format.fast(data if whole else data[at:cut], self._base + at)
+            if decoded is not None:
+                self._window = min(self._window * 2, self._window_max)
+                block.records += decoded.records
+                block.starts += decoded.starts
+                block.ends += decoded.ends
+                self._advance(cut)
+                return True
+            # One odd record must not slow its 256 KiB of neighbours: look for it with less.
+            if self._window <= SMALL_BYTES:
+                self._slow_until = cut
+            self._window = max(self._window // 4, SMALL_BYTES)
+        return False
+
+    def _step(self, block: Block, *, final: bool) -> bool:
+        """Take one item; False where more bytes are needed to decide."""
+        format_ = self._recognise()
+        if format_ is self._format:
+            return self._record(block, final=final)
+        if format_ is not None:
+            self._format = format_  # its `fast` comes first, at the same place
+            self._slow_until = 0
+            self._window = self._window_max
+            return True
+        if not final and len(self._data) - self._at < LOOKAHEAD:
+            return False
+        return self._foreign(block, final=final)
+
+    def _recognise(self) -> Format | None:
+        """Find the format whose record starts here; the current one is asked first."""
+        for format_, start in self._starts:
+            if format_ is self._format and start.match(self._data, self._at):
+                return format_
+        for format_, start in self._starts:
+            if start.match(self._data, self._at):
+                return format_
+        return None
+
+    def _record(self, block: Block, *, final: bool) -> bool:
+        at, format_ = self._at, self._format
+        limit = at + self._options.record_bytes_max
+        # What lies beyond the limit must not influence the decision, or it would depend on how
+        # much of it we happen to hold.
+        data = self._data if len(self._data) <= limit else self._data[:limit]
+        final = final and len(self._data) <= limit
+        end = format_.end(data, at, final)
+        stop = end if end > at else len(data)
+        interrupt = self._interrupts[format_].search(data, max(at + 1, self._seen), stop)
+        if interrupt is not None:
+            self._defect(block, Reason.CUT, "another record starts inside", interrupt.start())
+        elif end > at:
+            self._whole(block, end)
+        elif len(data) == limit:
+            detail = f"no end within the limit of {limit - at} bytes"
+            self._defect(block, Reason.TOO_LARGE, detail, limit)
+        elif end == BROKEN:
+            return self._foreign(block, final=final, reason=Reason.CUT)
+        elif final:
+            self._defect(block, Reason.CUT, "the input ends inside the record", len(data))
+        else:
+            # A start may lie across the edge of what we hold: look at its length again.
+            self._seen = max(len(data) - LOOKAHEAD, at)
+            return False
+        return True
+
+    def _whole(self, block: Block, end: int) -> None:
+        """Read `_data[_at:end]`, known to be one whole record."""
+        at = self._at
+        raw = self._data[at:end]
+        try:
+            record = self._format.careful(raw)
+        except MalformedError as error:
+            self._defect(block, Reason.MALFORMED, str(error), end)
+            return
+        if not _is_utf8(raw):
+            # The text shows a bad byte as \xNN, which cannot be told from SQL that says \xNN.
+            kept = base64.b64encode(raw).decode()
+            record.extra = {**(record.extra or {}), "raw_base64": kept}
+        block.records.append(record)
+        block.starts.append(self._base + at)
+        block.ends.append(self._base + end)
+        self._advance(end)
+
+    def _foreign(self, block: Block, *, final: bool, reason: Reason = Reason.FOREIGN) -> bool:
+        """Skip to the next record start of any format."""
+        at = self._at
+        limit = at + self._options.record_bytes_max
+        found = self._any_start.search(self._data, max(at + 1, self._seen), limit)
+        if found is not None:
+            end = found.start()
+        elif len(self._data) >= limit:
+            end = limit
+        elif final:
+            end = len(self._data)
+        else:
+            self._seen = max(len(self._data) - LOOKAHEAD, at)
+            return False
+        detail = "begins no known record" if reason is Reason.FOREIGN else "the record has no end"
+        self._defect(block, reason, detail, end)
+        return True
+
+    def _defect(self, block: Block, reason: Reason, detail: str, end: int) -> None:
+        span = Span(self._base + self._at, self._base + end)
+        excerpt = self._data[self._at : min(end, self._at + EXCERPT_BYTES)]
+        block.defects.append(Defect(reason, detail, span, excerpt))
+        self._advance(end)
+
+    def _advance(self, at: int) -> None:
+        self._at = at
+        self._seen = at
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

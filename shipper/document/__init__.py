@@ -1,0 +1,1 @@
+"""Documents: what a record becomes for the outside. Pure; one file a schema."""

@@ -1,0 +1,122 @@
+"""The vocabulary: what a decoder says and every later room understands.
+
+Rule for editing: nothing of ours is imported here, and a value's meaning does not depend on the
+format it came from. What one format only has goes under `extra`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from msgspec import Struct
+
+# Kinds of record. Plain interned strings: they are stored in every record, compared by identity in
+# dicts, and written out as they are.
+CONNECT: Final = "connect"
+DISCONNECT: Final = "disconnect"
+CHANGE_USER: Final = "change_user"
+QUERY: Final = "query"
+COMMAND: Final = "command"
+TABLE: Final = "table"
+AUDIT_START: Final = "audit_start"
+AUDIT_STOP: Final = "audit_stop"
+OTHER: Final = "other"
+KINDS: Final = (
+    CONNECT,
+    DISCONNECT,
+    CHANGE_USER,
+    QUERY,
+    COMMAND,
+    TABLE,
+    AUDIT_START,
+    AUDIT_STOP,
+    OTHER,
+)
+
+SESSION_KINDS: Final = frozenset((CONNECT, DISCONNECT, CHANGE_USER))
+
+
+class Span(NamedTuple):
+    """A byte range of one segment: plain bytes after decompression, `end` exclusive."""
+
+    start: int
+    end: int
+
+
+class AuditRecord(Struct, gc=False):
+    """One record of an audit log, by meaning.
+
+    `None` means the record does not have the field; `""` means it says that the value is empty.
+    Values are decoded text: unescaped, and never the long form `root[root] @ localhost []`.
+    gc=False: a record holds text, numbers and one plain dict, never a cycle.
+    """
+
+    name: str = ""  # the server's own word: "Connect", "FAILED_CONNECT", "table_access" events ...
+    record: str | None = None  # RECORD, RECORD_ID or id, as written
+    timestamp: str | None = None  # RFC 3339 in UTC, "2024-09-03T01:53:33Z"; None: not readable
+    command_class: str | None = None
+    connection_id: int | None = None
+    status: int | None = None  # MySQL error number, 0 = success
+    sqltext: str | None = None
+    user: str | None = None  # the login name the client gave
+    priv_user: str | None = None  # the account whose privileges are used
+    os_login: str | None = None  # external user set by the authentication plugin
+    proxy_user: str | None = None
+    host: str | None = None  # of the client
+    ip: str | None = None  # of the client; "" for sockets
+    db: str | None = None
+    kind: str = OTHER
+    format: str = ""  # the layout that this very record was read with, "percona-json"
+    extra: dict[str, Any] | None = None
+
+
+class Reason(StrEnum):
+    """Why a byte range holds no record. Closed, because metrics use it as a label."""
+
+    CUT = "cut"  # a record begins here but its end is missing
+    MALFORMED = "malformed"  # a whole record that cannot be read
+    FOREIGN = "foreign"  # bytes that begin no record of any known format
+    TOO_LARGE = "too_large"  # a record beyond the size limit
+
+
+class Defect(Struct, frozen=True, gc=False):
+    """A byte range that could not be read as a record; the bytes stay findable by `span`."""
+
+    reason: Reason
+    detail: str  # for a person: what was expected, and where
+    span: Span
+    excerpt: bytes  # the first bytes of the range, at most EXCERPT_BYTES
+
+
+# An excerpt is for recognising a range, not for keeping it: two terminal lines are enough.
+EXCERPT_BYTES: Final = 160
+
+
+class Block(Struct, gc=False):
+    """What one call of a decoder found, in file order.
+
+    `starts[i]` and `ends[i]` are the span of `records[i]`. Everything in `start`..`end` that is in
+    no record and no defect is framing: headers, footers, separators, blanks, padding.
+    """
+
+    start: int
+    end: int
+    records: list[AuditRecord]
+    starts: list[int]
+    ends: list[int]
+    defects: list[Defect]
+
+    def items(self) -> Iterator[tuple[Span, AuditRecord | Defect]]:
+        """Merge records and defects, with their spans, in the order of the file."""
+        defects = iter(self.defects)
+        defect = next(defects, None)
+        for start, end, record in zip(self.starts, self.ends, self.records, strict=True):
+            while defect is not None and defect.span.start < start:
+                yield defect.span, defect
+                defect = next(defects, None)
+            yield Span(start, end), record
+        while defect is not None:
+            yield defect.span, defect
+            defect = next(defects, None)

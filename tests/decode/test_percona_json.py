@@ -1,0 +1,56 @@
+"""Percona's JSON lines, intact and damaged."""
+
+from __future__ import annotations
+
+import base64
+
+from decode.decoding import decode
+
+CONNECT = (
+    b'{"audit_record":{"name":"Connect","record":"7_2024-09-03T01:53:14",'
+    b'"timestamp":"2024-09-03T01:53:33Z","connection_id":"993","status":1156,"user":"",'
+    b'"priv_user":"","os_login":"","proxy_user":"","host":"h","ip":"10.207.85.214","db":""}}\n'
+)
+QUERY = (
+    b'{"audit_record":{"name":"Query","record":"4707_2014-08-27T10:43:52",'
+    b'"timestamp":"2014-08-27T10:44:19 UTC","command_class":"select","connection_id":"37",'
+    b'"status":0,"sqltext":"select 1","user":"root[root] @ localhost []","host":"localhost",'
+    b'"os_user":"joe","ip":"","db":""}}\n'
+)
+
+
+def test_a_general_record_gives_the_parts_of_its_long_user() -> None:
+    (item,) = decode(QUERY)
+    assert (item["user"], item["priv_user"], item["os_login"]) == ("root", "root", "joe")
+    assert item["timestamp"] == "2014-08-27T10:44:19Z"
+
+
+def test_a_record_cut_by_a_restart_does_not_take_the_next_one_along() -> None:
+    cut = QUERY[:150]
+    defect, record = decode(cut + CONNECT)
+    assert defect["defect"] == "cut"
+    assert defect["span"] == [0, 150]
+    assert record["status"] == 1156
+
+
+def test_startup_options_with_quotes_are_read() -> None:
+    line = (
+        b'{"audit_record":{"name":"Audit","record":"1_2019-01-22T09:54:38",'
+        b'"timestamp":"2019-01-22T09:54:38 UTC","mysql_version":"5.7.23","startup_optionsi":'
+        b'"--init-connect="SET NAMES utf8" --x=\\d","os_version":"x86_64-Linux"}}\n'
+    )
+    (item,) = decode(line)
+    assert item["kind"] == "audit_start"
+    assert item["extra"]["startup_options"] == '--init-connect="SET NAMES utf8" --x=\\d'
+
+
+def test_raw_control_characters_of_old_servers_are_kept() -> None:
+    (item,) = decode(QUERY.replace(b"select 1", b"select\t1\x01"))
+    assert item["sqltext"] == "select\t1\x01"
+
+
+def test_bytes_that_are_not_utf8_are_shown_and_kept() -> None:
+    raw = QUERY.replace(b"select 1", b"select '\xe9'")
+    (item,) = decode(raw)
+    assert item["sqltext"] == "select '\\xe9'"
+    assert base64.b64decode(item["extra"]["raw_base64"]) == raw
