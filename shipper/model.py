@@ -6,11 +6,12 @@ format it came from. What one format only has goes under `extra`.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 # Kinds of record. Plain interned strings: they are stored in every record, compared by identity in
 # dicts, and written out as they are.
@@ -45,6 +46,10 @@ class Span(NamedTuple):
     end: int
 
 
+# What every store and index can hold.
+Number = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+
+
 class AuditRecord(Struct, gc=False):
     """One record of an audit log, by meaning.
 
@@ -57,8 +62,8 @@ class AuditRecord(Struct, gc=False):
     record: str | None = None  # RECORD, RECORD_ID or id, as written
     timestamp: str | None = None  # RFC 3339 in UTC, "2024-09-03T01:53:33Z"; None: not readable
     command_class: str | None = None
-    connection_id: int | None = None
-    status: int | None = None  # MySQL error number, 0 = success
+    connection_id: Number | None = None
+    status: Number | None = None  # MySQL error number, 0 = success
     sqltext: str | None = None
     user: str | None = None  # the login name the client gave
     priv_user: str | None = None  # the account whose privileges are used
@@ -107,6 +112,18 @@ class Block(Struct, gc=False):
     starts: list[int]
     ends: list[int]
     defects: list[Defect]
+
+    def since(self, offset: int) -> Block:
+        """Leave out what starts before `offset`, an item boundary."""
+        first = bisect_left(self.starts, offset)
+        return Block(
+            max(self.start, offset),
+            self.end,
+            self.records[first:],
+            self.starts[first:],
+            self.ends[first:],
+            [defect for defect in self.defects if defect.span.start >= offset],
+        )
 
     def items(self) -> Iterator[tuple[Span, AuditRecord | Defect]]:
         """Merge records and defects, with their spans, in the order of the file."""

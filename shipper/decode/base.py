@@ -54,6 +54,8 @@ class Format(Protocol):
     # Regular expression of starts that cannot occur inside an intact record of this format:
     # meeting one before the end proves that the record was cut.
     interrupted_by: ClassVar[bytes]
+    # A format may also have `found_by: ClassVar[bytes]`: a stricter `start`, which may look behind,
+    # for finding the next record after bytes that begin none. Elsewhere it is `start`.
 
     def __init__(self, context: Context, /) -> None:
         """Make a reader for one decoder."""
@@ -74,7 +76,8 @@ class Format(Protocol):
     def end(self, data: bytes, start: int, final: bool, /) -> int:  # noqa: FBT001 hot call
         """Find the end of the record that starts at `start`: an index, MORE or BROKEN.
 
-        The answer must not change when more bytes arrive. `final`: no more will.
+        The answer must not change when more bytes arrive, and BROKEN must be known no later than
+        an interrupt is visible. `final`: no more will.
         """
         ...
 
@@ -117,7 +120,8 @@ class Memo(dict[str, Value], Generic[Value]):
 # --- Starts that hold an unescaped double quote: they cannot occur inside a value of any format
 # --- that escapes or doubles the quote (XML, JSON, CSV), so there they prove a cut record.
 XML_HEADER: Final = rb'<\?xml version="1\.0"'
-OLD_START: Final = rb'<AUDIT_RECORD\s+"?[A-Z_]+"?="'
+# The first character of the value belongs to it: a JSON or CSV value may end `<AUDIT_RECORD A=`.
+OLD_START: Final = rb'<AUDIT_RECORD\s+"?[A-Z_]+"?="[0-9A-Za-z]'
 PERCONA_JSON_START: Final = rb'\{"audit_record":\{"'
 CSV_START: Final = rb'"[A-Z][A-Za-z ]{1,30}","\d{1,20}_\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d","'
 ARRAY_START: Final = rb'\{\s*"timestamp"\s*:\s*"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"\s*,\s*"id"\s*:\s*\d'

@@ -21,8 +21,8 @@ from shipper.decode.base import BROKEN, LOOKAHEAD, Context, Format, Options
 from shipper.errors import MalformedError
 from shipper.model import EXCERPT_BYTES, Block, Defect, Reason, Span
 
-# 128-256 KiB blocks fit the second-level cache; larger ones cost 25-40 % (performance.md 4).
-BLOCK_BYTES: Final = 256 * 1024
+# Two blocks with their records fit the second-level cache; 1 MiB blocks cost 25-40 % more.
+BLOCK_BYTES: Final = 128 * 1024
 # Below this, halving on gains less than the careful path costs: about ten records.
 SMALL_BYTES: Final = 4 * 1024
 
@@ -56,13 +56,16 @@ class Decoder:
         self._formats = [format_(context) for format_ in formats]
         starts = [re.compile(format_.start) for format_ in formats]
         self._starts = list(zip(self._formats, starts, strict=True))
-        self._any_start = re.compile(b"|".join(b"(?:%b)" % format_.start for format_ in formats))
+        # `found_by` is stricter than `start` where a format must not be found in mid-line.
+        searched = [getattr(format_, "found_by", format_.start) for format_ in formats]
+        self._any_start = re.compile(b"|".join(b"(?:%b)" % pattern for pattern in searched))
         self._interrupts = {f: re.compile(f.interrupted_by) for f in self._formats}
         self._format = self._formats[0]
         self._data = b""
         self._at = 0  # index in _data of the first byte that belongs to no item yet
         self._base = start  # offset of _data[0] in the segment
-        self._seen = 0  # index up to which _data was searched for the end of the item at _at
+        self._seen = 0  # index up to which _data was searched for an interrupt of the item at _at
+        self._sought = 0  # index up to which _data was searched for the start of the next item
         self._slow_until = 0  # index up to which `fast` has refused
         self._window_max = min(BLOCK_BYTES, self._options.record_bytes_max)
         self._window = self._window_max  # how many bytes `fast` is offered
@@ -74,25 +77,37 @@ class Decoder:
 
     def feed(self, data: bytes) -> Block:
         """Take the next bytes of the segment; give what can be said for sure."""
-        self._data = self._data[self._at :] + data if self._at < len(self._data) else data
-        self._base += self._at
-        self._seen = max(self._seen - self._at, 0)
-        self._slow_until = max(self._slow_until - self._at, 0)
-        self._at = 0
-        return self._drain(final=False)
+        block = Block(self.resume, 0, [], [], [], [])
+        # In steps: `_record` copies what is held where that is beyond the limit, and holding much
+        # more than the limit would make every record pay for such a copy.
+        for start in range(0, len(data), BLOCK_BYTES):
+            whole = len(data) <= BLOCK_BYTES
+            self._hold(data if whole else data[start : start + BLOCK_BYTES])
+            self._drain(block, final=False)
+        block.end = self.resume
+        return block
 
     def finish(self) -> Block:
         """Say that the segment ends here: a cut last record becomes a Defect."""
-        return self._drain(final=True)
-
-    def _drain(self, *, final: bool) -> Block:
         block = Block(self.resume, 0, [], [], [], [])
+        self._drain(block, final=True)
+        block.end = self.resume
+        return block
+
+    def _hold(self, data: bytes) -> None:
+        """Append to what is held, and let go of what belongs to finished items."""
+        self._data = self._data[self._at :] + data if self._at < len(self._data) else data
+        self._base += self._at
+        self._seen = max(self._seen - self._at, 0)
+        self._sought = max(self._sought - self._at, 0)
+        self._slow_until = max(self._slow_until - self._at, 0)
+        self._at = 0
+
+    def _drain(self, block: Block, *, final: bool) -> None:
         while self._at < len(self._data) and (
             self._framing() or self._fast(block) or self._step(block, final=final)
         ):
             pass
-        block.end = self.resume
-        return block
 
     def _framing(self) -> bool:
         match = _FRAMING.match(self._data, self._at)
@@ -120,7 +135,7 @@ class Decoder:
             # One odd record must not slow its 256 KiB of neighbours: look for it with less.
             if self._window <= SMALL_BYTES:
                 self._slow_until = cut
-            self._window = max(self._window // 4, SMALL_BYTES)
+            self._window = min(max(self._window // 4, SMALL_BYTES), self._window_max)
         return False
 
     def _step(self, block: Block, *, final: bool) -> bool:
@@ -155,6 +170,9 @@ class Decoder:
         data = self._data if len(self._data) <= limit else self._data[:limit]
         final = final and len(self._data) <= limit
         end = format_.end(data, at, final)
+        if end == BROKEN:
+            # Before looking at interrupts: those beyond the broken place may not be here yet.
+            return self._foreign(block, final=final, reason=Reason.CUT)
         stop = end if end > at else len(data)
         interrupt = self._interrupts[format_].search(data, max(at + 1, self._seen), stop)
         if interrupt is not None:
@@ -164,8 +182,6 @@ class Decoder:
         elif len(data) == limit:
             detail = f"no end within the limit of {limit - at} bytes"
             self._defect(block, Reason.TOO_LARGE, detail, limit)
-        elif end == BROKEN:
-            return self._foreign(block, final=final, reason=Reason.CUT)
         elif final:
             self._defect(block, Reason.CUT, "the input ends inside the record", len(data))
         else:
@@ -196,7 +212,7 @@ class Decoder:
         """Skip to the next record start of any format."""
         at = self._at
         limit = at + self._options.record_bytes_max
-        found = self._any_start.search(self._data, max(at + 1, self._seen), limit)
+        found = self._any_start.search(self._data, max(at + 1, self._sought), limit)
         if found is not None:
             end = found.start()
         elif len(self._data) >= limit:
@@ -204,7 +220,7 @@ class Decoder:
         elif final:
             end = len(self._data)
         else:
-            self._seen = max(len(self._data) - LOOKAHEAD, at)
+            self._sought = max(len(self._data) - LOOKAHEAD, at)
             return False
         detail = "begins no known record" if reason is Reason.FOREIGN else "the record has no end"
         self._defect(block, reason, detail, end)
@@ -218,7 +234,7 @@ class Decoder:
 
     def _advance(self, at: int) -> None:
         self._at = at
-        self._seen = at
+        self._seen = self._sought = at
 
 
 def _is_utf8(raw: bytes) -> bool:

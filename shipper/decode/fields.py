@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 from shipper.decode.identity import parse_identity
 from shipper.errors import MalformedError
 from shipper.model import (
@@ -24,6 +26,7 @@ from shipper.model import (
     SESSION_KINDS,
     TABLE,
     AuditRecord,
+    Number,
 )
 
 # NAME -> kind (formats.md 1.3, 2.4, 3.2). `query` is a statement that ended: the records that the
@@ -81,21 +84,29 @@ KIND_OF_NAME: Final[dict[str, str]] = {
     ),
 }
 
+_NUMBER: Final[Any] = Number | None
 _TEXT: Final = ("command_class", "sqltext", "priv_user", "proxy_user", "host", "ip", "db")
 _OWN: Final = frozenset(
     (*_TEXT, "name", "record", "record_id", "timestamp", "connection_id", "status", "user")
 ) | {"os_login", "os_user"}
 
 
-def number(text: str | int | None, field: str) -> int | None:
-    """Read a decimal number; None for a field that is missing or empty."""
-    if text is None or text == "" or isinstance(text, int):
-        return None if text == "" else text
-    digits = text.removeprefix("-")
-    # 20 digits hold any 64-bit number; more would only be work for an attacker to order.
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 20):
-        raise MalformedError(f"{field} is not a number: {text[:40]!r}")
-    return int(text)
+def _number(value: object) -> int | None:
+    converted: int | None = msgspec.convert(value, _NUMBER, strict=False)
+    return converted
+
+
+def number(value: object, field: str) -> int | None:
+    """Read a number, also out of text; None for a field that is missing or empty.
+
+    Accepts what the typed decoder of the JSON fast path accepts, so that both paths agree.
+    """
+    if value is None or value == "":
+        return None
+    try:
+        return _number(value)
+    except msgspec.ValidationError as error:
+        raise MalformedError(f"{field} is not a number: {str(value)[:40]!r}") from error
 
 
 def _text(fields: Mapping[str, Any], key: str) -> str | None:

@@ -1,1 +1,1 @@
-"""placeholder"""
+"""The loop that may promise anything: read, decode, refine, deliver."""

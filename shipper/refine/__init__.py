@@ -1,1 +1,1 @@
-"""placeholder"""
+"""Policy and context on decoded records. Pure; state is explicit and bounded."""

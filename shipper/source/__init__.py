@@ -1,1 +1,1 @@
-"""placeholder"""
+"""Bytes with a position."""

@@ -1,0 +1,59 @@
+"""The command line. One file a command; `main` is the entry point.
+
+Exit status: 0 done, nothing to complain of · 1 done, but some bytes could not be read (defects) ·
+2 not done: wrong use, or something could not be opened, read or written.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from shipper import __version__
+from shipper.cli.decode import decode
+from shipper.cli.report import report
+from shipper.cli.ship import ship
+from shipper.errors import ShipperError
+from shipper.terminal import printable
+
+DEFECTS = 1
+MISUSE = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells say it
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="audit-shipper")
+def cli() -> None:
+    """Decode, ship and report the audit logs of MySQL-family servers."""
+
+
+cli.add_command(decode)
+cli.add_command(ship)
+cli.add_command(report)
+
+
+def main() -> None:
+    """Run the command line and exit with its status."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader has gone (`| head`): nothing to say, and nothing left to flush into.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except click.ClickException as error:
+        error.show()
+        sys.exit(MISUSE)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo(
+            "audit-shipper: interrupted; what was shipped stays, run it again to go on", err=True
+        )
+        sys.exit(INTERRUPTED)
+    except ShipperError as error:
+        click.echo(f"audit-shipper: {printable(str(error), limit=2000)}", err=True)
+        sys.exit(MISUSE)
+
+
+__all__ = ["cli", "main"]

@@ -1,0 +1,106 @@
+"""`audit-shipper report failed-logins`: who was refused, from where, and why."""
+
+from __future__ import annotations
+
+import re
+import sys
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+import orjson
+from rich.console import Console
+
+from shipper.errors import UsageError
+from shipper.report.failed_logins import FailedLogin, analyse
+from shipper.report.render import render, to_json
+from shipper.sink import SqliteStore
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@click.group()
+def report() -> None:
+    """Answer questions from a store."""
+
+
+@report.command("failed-logins")
+@click.option(
+    "--store",
+    default="sqlite:audit.db",
+    show_default=True,
+    envvar="AUDIT_SHIPPER_STORE",
+    show_envvar=True,
+    help="Where `ship` has put the records: sqlite:PATH.",
+)
+@click.option(
+    "--since", default="24h", show_default=True, help="30m, 24h, 7d, or 2026-11-23T10:00Z."
+)
+@click.option("--all", "everything", is_flag=True, help="The whole store, whatever its age.")
+@click.option("--by", type=click.Choice(["user", "source", "error"]), help="Only this table.")
+@click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="Rows.")
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of tables.")
+@click.option(
+    "--burst-attempts",
+    type=click.IntRange(min=2),
+    default=5,
+    show_default=True,
+    help="Failures within the window that make a burst.",
+)
+@click.option(
+    "--burst-window",
+    type=click.IntRange(min=1),
+    default=60,
+    show_default=True,
+    help="Seconds.",
+)
+def failed_logins(  # noqa: PLR0913 one argument for each option
+    *,
+    store: str,
+    since: str,
+    everything: bool,
+    by: str | None,
+    top: int,
+    as_json: bool,
+    burst_attempts: int,
+    burst_window: int,
+) -> None:
+    """Show failed logins by user, source and reason; bursts marked, health probes apart."""
+    start = None if everything else _start(since, datetime.now(UTC))
+    with closing(_open(store)) as opened:
+        rows = (FailedLogin(*row) for row in opened.failed_logins(start))
+        result = analyse(rows, burst_attempts=burst_attempts, burst_window_seconds=burst_window)
+    if as_json:
+        sys.stdout.buffer.write(orjson.dumps(to_json(result), option=orjson.OPT_INDENT_2) + b"\n")
+        return
+    console = Console(highlight=False)
+    render(result, console, by=by, top=top, since=start, store=store)
+
+
+def _open(store: str) -> SqliteStore:
+    kind, _, path = store.partition(":")
+    if kind != "sqlite" or not path:
+        raise UsageError(f"cannot report from {store!r}: write sqlite:PATH")
+    if not Path(path).exists():
+        raise UsageError(
+            f"there is no store at {path}. Fill one with: audit-shipper ship AUDIT.LOG --to {store}"
+        )
+    return SqliteStore(path)
+
+
+def _start(since: str, now: datetime) -> str:
+    """Turn a length of time or a moment into RFC 3339 UTC."""
+    match = re.fullmatch(r"(\d{1,6})([smhdw])", since)
+    try:
+        if match is not None:
+            moment = now - timedelta(**{_UNITS[match[2]]: int(match[1])})
+        else:
+            moment = datetime.fromisoformat(since)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(
+            f"--since {since!r} is neither a length of time (30m, 24h, 7d) nor a moment "
+            "(2026-11-23, 2026-11-23T10:00:00Z)"
+        ) from error
+    moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")

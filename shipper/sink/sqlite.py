@@ -1,0 +1,219 @@
+"""The embedded store: one SQLite file with the article's table `audit_data(id, info JSON)`.
+
+`info` is `{"audit_record": {…}}` in Percona's shape for every input format, so SQL written for
+Percona's JSON log works on all of them. Beside it stand the columns that keep the store honest
+and quick: the record's place (segment, offset), unique, and what the failed-login query reads.
+
+Guarantee: exactly once. Records and the segment's position are written in one transaction; a
+replayed record meets its own key and is left alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    create_engine,
+    event,
+    inspect,
+    select,
+    text,
+)
+from sqlalchemy.exc import SQLAlchemyError
+
+from shipper.document.percona import percona
+from shipper.errors import StoreError
+from shipper.model import CHANGE_USER, CONNECT, Block, Defect
+from shipper.sink.base import Batch
+
+_METADATA: Final = MetaData()
+
+SEGMENTS: Final = Table(
+    "audit_segments",
+    _METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("digest", Text, nullable=False, unique=True),  # of the segment's first item
+    Column("path", Text, nullable=False),  # where it was last seen
+    Column("shipped", Integer, nullable=False),  # offset up to which everything is in the store
+)
+
+RECORDS: Final = Table(
+    "audit_data",
+    _METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("info", JSON, nullable=False),
+    Column("segment", Integer, nullable=False),
+    Column("offset", Integer, nullable=False),  # of the record's first byte in its segment
+    Column("at", Text),  # RFC 3339 UTC
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("format", Text, nullable=False),
+    Column("status", Integer),
+    Column("user", Text),
+    Column("host", Text),
+    Column("ip", Text),
+    UniqueConstraint("segment", "offset"),
+)
+Index("audit_data_at", RECORDS.c.at)
+
+# Small, because few logins fail; this is all that the failed-login report has to read.
+_FAILED: Final = RECORDS.c.kind.in_((text(f"'{CONNECT}'"), text(f"'{CHANGE_USER}'"))) & (
+    RECORDS.c.status != text("0")
+)
+Index("audit_data_failed_logins", RECORDS.c.at, sqlite_where=_FAILED)
+
+DEFECTS: Final = Table(
+    "audit_defects",
+    _METADATA,
+    Column("segment", Integer, primary_key=True),
+    Column("offset", Integer, primary_key=True),
+    Column("end", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("excerpt", Text, nullable=False),
+)
+
+_INSERT_RECORDS: Final = (
+    "INSERT OR IGNORE INTO audit_data"
+    ' (info, segment, "offset", at, kind, name, format, status, user, host, ip)'
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_INSERT_DEFECTS: Final = "INSERT OR IGNORE INTO audit_defects VALUES (?, ?, ?, ?, ?, ?)"
+_MOVE: Final = (
+    "INSERT INTO audit_segments (digest, path, shipped) VALUES (?, ?, 0)"
+    " ON CONFLICT (digest) DO UPDATE SET path = excluded.path RETURNING id"
+)
+
+
+class SqliteStore:
+    """Records in one SQLite file, made with mode 0600 where it does not exist."""
+
+    def __init__(self, path: str) -> None:
+        """Open or create the store. Raises StoreError."""
+        self._path = path
+        _create_private(path)
+        self._engine = create_engine(f"sqlite:///{path}")
+        event.listen(self._engine, "connect", _prepare)
+        with self._reporting("open"):
+            self._refuse_foreign_tables()
+            _METADATA.create_all(self._engine)
+
+    def _refuse_foreign_tables(self) -> None:
+        inspector = inspect(self._engine)
+        if RECORDS.name not in inspector.get_table_names():
+            return
+        missing = {column.name for column in RECORDS.columns} - {
+            column["name"] for column in inspector.get_columns(RECORDS.name)
+        }
+        if missing:
+            raise StoreError(
+                f"{self._path} has a table {RECORDS.name} that is not ours: it lacks "
+                f"{', '.join(sorted(missing))}. Ship to another file"
+            )
+
+    @contextmanager
+    def _reporting(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            cause = error.__cause__ or error
+            raise StoreError(f"cannot {doing} the store {self._path}: {cause}") from error
+
+    def position(self, segment: str) -> int:
+        """Offset up to which the store holds the segment."""
+        query = select(SEGMENTS.c.shipped).where(SEGMENTS.c.digest == segment)
+        with self._reporting("read"), self._engine.connect() as connection:
+            return connection.scalar(query) or 0
+
+    def deliver(self, batch: Batch) -> int:
+        """Write records, defects and the new position in one transaction."""
+        with self._reporting("write to"), self._engine.begin() as connection:
+            segment = connection.exec_driver_sql(_MOVE, (batch.segment, batch.path)).scalar_one()
+            new = 0
+            for block in batch.blocks:
+                new += _insert(connection, _INSERT_RECORDS, list(_rows(block, segment)))
+                _insert(connection, _INSERT_DEFECTS, [_row(d, segment) for d in block.defects])
+            connection.execute(
+                SEGMENTS.update()
+                .where(SEGMENTS.c.id == segment, SEGMENTS.c.shipped < batch.upto)
+                .values(shipped=batch.upto)
+            )
+        return new
+
+    def failed_logins(
+        self, since: str | None = None
+    ) -> Iterator[tuple[str | None, str | None, str | None, str | None, int, str, str]]:
+        """Give (at, user, host, ip, status, format, name) of failed logins in order of time.
+
+        `since` is RFC 3339 UTC, inclusive. Streams: any number of rows in little memory.
+        """
+        c = RECORDS.c
+        query = select(c.at, c.user, c.host, c.ip, c.status, c.format, c.name).where(_FAILED)
+        if since is not None:
+            query = query.where(c.at >= since)
+        with self._reporting("read"), self._engine.connect() as connection:
+            rows = connection.execution_options(yield_per=1000).execute(query.order_by(c.at, c.id))
+            for row in rows:
+                yield row.at, row.user, row.host, row.ip, row.status, row.format, row.name
+
+    def close(self) -> None:
+        """Close the file."""
+        self._engine.dispose()
+
+
+def _create_private(path: str) -> None:
+    """Make the file before SQLite does, because SQLite would follow the umask."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        folder = Path(path).parent
+        hint = "" if folder.is_dir() else f": the folder {folder} does not exist"
+        raise StoreError(f"cannot open the store {path}: {error.strerror}{hint}") from error
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    # WAL: readers do not wait for the shipper. NORMAL: a power cut may cost the last transactions,
+    # records and position together, so the next run writes them again.
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "busy_timeout = 10000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _insert(connection: Connection, statement: str, rows: list[tuple[object, ...]]) -> int:
+    return connection.exec_driver_sql(statement, rows).rowcount if rows else 0
+
+
+def _rows(block: Block, segment: int) -> Iterator[tuple[object, ...]]:
+    for record, offset in zip(block.records, block.starts, strict=True):
+        yield (
+            orjson.dumps(percona(record)).decode(),
+            segment,
+            offset,
+            record.timestamp,
+            record.kind,
+            record.name,
+            record.format,
+            record.status,
+            record.user,
+            record.host,
+            record.ip,
+        )
+
+
+def _row(defect: Defect, segment: int) -> tuple[object, ...]:
+    excerpt = defect.excerpt.decode("utf-8", "backslashreplace")
+    start, end = defect.span
+    return segment, start, end, defect.reason.value, defect.detail, excerpt

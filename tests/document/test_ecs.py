@@ -1,0 +1,184 @@
+"""The ECS document: valid, complete, and nothing in it that the field table does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shipper.decode import FORMATS, Decoder
+from shipper.document.ecs import EcsEncoder, Place
+from shipper.document.fields import FIELDS
+from shipper.model import CONNECT, KINDS, QUERY, AuditRecord, Block
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+FILES = sorted(p for p in SAMPLES.glob("*/*") if not p.name.endswith(".expected.jsonl"))
+PLACE = Place(segment="0123abcd", path="/var/lib/mysql/audit.log")
+ARRIVAL = "2026-11-23T10:00:00Z"
+
+
+def block(*records: AuditRecord) -> Block:
+    return Block(0, 100, list(records), list(range(len(records))), list(range(len(records))), [])
+
+
+def document(record: AuditRecord, place: Place = PLACE) -> dict[str, Any]:
+    action, line = EcsEncoder(place).bulk(block(record), ARRIVAL).splitlines()
+    assert orjson.loads(action)["create"]["_id"] == f"{place.segment}-0"
+    parsed: dict[str, Any] = orjson.loads(line)
+    return parsed
+
+
+def leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
+    if FIELDS.get(path) == "flat_object":
+        yield path, value
+    elif isinstance(value, dict):
+        assert value, f"empty object at {path}"
+        for key, inner in value.items():
+            yield from leaves(inner, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for inner in value:
+            yield path, inner
+    else:
+        yield path, value
+
+
+def test_a_failed_login_tells_who_from_where_and_why() -> None:
+    record = AuditRecord(
+        name="FAILED_CONNECT",
+        kind=CONNECT,
+        format="mariadb",
+        timestamp="2019-07-10T00:06:28Z",
+        connection_id=3,
+        status=1045,
+        user="bob",
+        host="web1",
+        ip="10.0.0.9",
+        db="",
+        extra={"serverhost": "db1", "query_id": 0},
+    )
+    assert document(record) == {
+        "@timestamp": "2019-07-10T00:06:28Z",
+        "ecs": {"version": "8.17.0"},
+        "service": {"type": "mysql"},
+        "error": {
+            "code": "1045",
+            "message": document(record)["error"]["message"],
+            "type": "ER_ACCESS_DENIED_ERROR",
+        },
+        "event": {
+            "kind": "event",
+            "module": "mysql",
+            "dataset": "mysql.audit",
+            "action": "mysql-connect",
+            "category": ["authentication", "session"],
+            "type": ["start"],
+            "outcome": "failure",
+            "code": "1045",
+            "ingested": ARRIVAL,
+        },
+        "user": {"name": "bob"},
+        "source": {"ip": "10.0.0.9", "domain": "web1"},
+        "related": {"user": ["bob"], "ip": ["10.0.0.9"], "hosts": ["web1"]},
+        "db": {"system": {"name": "mysql"}},
+        "mysql": {
+            "audit": {
+                "kind": "connect",
+                "name": "FAILED_CONNECT",
+                "format": "mariadb",
+                "status": 1045,
+                "connection_id": "3",
+                "raw": {"query_id": 0},
+                "segment": "0123abcd",
+            }
+        },
+        "log": {"file": {"path": "/var/lib/mysql/audit.log"}, "offset": 0},
+        "host": {"name": "db1"},
+    }
+
+
+def test_the_index_follows_the_records_own_day() -> None:
+    records = [AuditRecord(timestamp=f"2024-09-0{day}T00:00:00Z") for day in (3, 3, 4)]
+    lines = EcsEncoder(PLACE).bulk(block(*records), ARRIVAL).splitlines()[::2]
+    assert [orjson.loads(line)["create"]["_index"] for line in lines] == [
+        "mysql-audit-2024.09.03",
+        "mysql-audit-2024.09.03",
+        "mysql-audit-2024.09.04",
+    ]
+
+
+def test_a_time_that_cannot_be_read_is_the_time_of_arrival() -> None:
+    assert document(AuditRecord(timestamp=None))["@timestamp"] == ARRIVAL
+
+
+@pytest.mark.parametrize("ip", ["", "not an address", "fe80::1%eth0", "10.0.0.256"])
+def test_an_ip_field_is_an_address_or_absent(ip: str) -> None:
+    assert "ip" not in document(AuditRecord(ip=ip)).get("source", {})
+
+
+@pytest.mark.parametrize(
+    ("command_class", "status", "expected"),
+    [
+        ("select", 0, ["access"]),
+        ("insert", 0, ["change"]),
+        ("drop_table", 1142, ["change", "error"]),
+        ("select", 1142, ["access", "error"]),
+    ],
+)
+def test_statements_are_classified(command_class: str, status: int, expected: list[str]) -> None:
+    record = AuditRecord(kind=QUERY, command_class=command_class, status=status)
+    assert document(record)["event"]["type"] == expected
+
+
+@pytest.mark.parametrize("sample", FILES, ids=lambda p: f"{p.parent.name}/{p.name}")
+def test_every_leaf_of_every_sample_is_in_the_field_table(sample: Path) -> None:
+    decoder = Decoder(FORMATS)
+    found = [decoder.feed(sample.read_bytes()), decoder.finish()]
+    encoder = EcsEncoder(PLACE)
+    documents = [
+        orjson.loads(line)
+        for each in found
+        for line in encoder.bulk(each, ARRIVAL).splitlines()[1::2]
+    ]
+    assert documents
+    for path, value in (leaf for each in documents for leaf in leaves(each)):
+        assert path in FIELDS, path
+        assert value not in (None, ""), path
+
+
+HOSTILE = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+EXTRA = st.none() | st.dictionaries(HOSTILE, HOSTILE | st.integers(-(2**63), 2**63 - 1), max_size=3)
+
+
+@given(
+    st.builds(
+        AuditRecord,
+        name=HOSTILE,
+        record=st.none() | HOSTILE,
+        command_class=st.none() | HOSTILE,
+        connection_id=st.none() | st.integers(-(2**63), 2**63 - 1),
+        status=st.none() | st.integers(-(2**63), 2**63 - 1),
+        sqltext=st.none() | HOSTILE,
+        user=st.none() | HOSTILE,
+        priv_user=st.none() | HOSTILE,
+        os_login=st.none() | HOSTILE,
+        proxy_user=st.none() | HOSTILE,
+        host=st.none() | HOSTILE,
+        ip=st.none() | HOSTILE,
+        db=st.none() | HOSTILE,
+        kind=st.sampled_from(KINDS),
+        format=st.just("mariadb"),
+        extra=EXTRA,
+    )
+)
+def test_hostile_text_stays_inside_its_field(record: AuditRecord) -> None:
+    parsed = document(record)
+    for path, _ in leaves(parsed):
+        assert path in FIELDS, path
+    assert parsed["db"].get("query", {}).get("text") == record.sqltext
+    assert parsed.get("user", {}).get("name") == (record.user or None)
+    assert parsed["event"].get("id") == record.record
