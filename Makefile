@@ -1,0 +1,58 @@
+# The targets of daily work. `make run` and `make test` set up what they need.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# What `make run` ships when nobody says otherwise: real logs with failed logins, one a writer.
+SAMPLES := tests/samples/mariadb/mariadb_10.11_logins.log \
+	tests/samples/percona-json/percona_8.0_json_logins.json \
+	tests/samples/percona-old/percona_8.0_old_Z.xml \
+	tests/samples/percona-csv/percona_5.7_csv.csv \
+	tests/samples/enterprise-json/enterprise_8.0.20_json_oneline.json \
+	tests/samples/filter-new/percona_filter_8.4.8_new_illustrative.xml \
+	tests/samples/aurora-mysql/aurora_mysql.log \
+	tests/samples/mcafee-json/mcafee_activity_2015.json
+LOG ?= $(SAMPLES)
+# A log of one's own gets a store of its own.
+STORE ?= build/$(if $(filter file,$(origin LOG)),samples,audit).db
+SECONDS ?= 60
+
+.PHONY: setup run test check fmt bench fuzz servers clean
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml constraints.txt tests/make-venv
+	tests/make-venv $(PYTHON) $(VENV)
+	@touch $@
+
+run: setup
+	@mkdir -p build
+	$(BIN)/audit-shipper ship $(LOG) --to sqlite:$(STORE) || [ $$? -eq 1 ]
+	$(BIN)/audit-shipper report failed-logins --store sqlite:$(STORE) --all
+
+test: setup
+	$(BIN)/pytest
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup
+	$(BIN)/python tests/bench/bench.py
+
+fuzz: setup
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
+	$(BIN)/python tests/fuzz/fuzz.py --seconds $(SECONDS)
+
+servers:
+	tests/servers/install
+
+clean:
+	rm -rf $(VENV) build .cache .servers
