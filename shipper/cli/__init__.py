@@ -18,7 +18,6 @@ from shipper.cli.ship import ship
 from shipper.errors import ShipperError
 from shipper.terminal import printable
 
-DEFECTS = 1
 MISUSE = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 
@@ -37,9 +36,7 @@ cli.add_command(report)
 def main() -> None:
     """Run the command line and exit with its status."""
     try:
-        cli(standalone_mode=False)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
+        sys.exit(cli(standalone_mode=False))  # a command's own status, or None for 0
     except BrokenPipeError:
         # The reader has gone (`| head`): nothing to say, and nothing left to flush into.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,61 @@
+"""The JSON lines file: it is its own memory."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import orjson
+import pytest
+from sink.blocks import SEGMENT, batch, defective, failed_login
+
+from shipper.errors import StoreError
+from shipper.sink.jsonl import JsonLines
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "audit.jsonl"
+
+
+def test_lines_hold_the_flat_document_and_the_segment(path: Path) -> None:
+    sink = JsonLines(str(path))
+    sink.deliver(batch(failed_login("<\n>")))
+    sink.deliver(defective(start=10))
+    sink.close()
+    record, defect = map(orjson.loads, path.read_bytes().splitlines())
+    assert (record["user"], record["segment"], record["span"]) == ("<\n>", SEGMENT, [0, 10])
+    assert (defect["defect"], defect["span"]) == ("cut", [10, 15])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_positions_are_read_from_the_file(path: Path) -> None:
+    sink = JsonLines(str(path))
+    sink.deliver(batch(failed_login(), failed_login()))
+    sink.deliver(batch(failed_login(), segment="ff" * 16))
+    sink.close()
+    again = JsonLines(str(path))
+    positions = (again.position(SEGMENT), again.position("ff" * 16), again.position("00" * 16))
+    again.close()
+    assert positions == (20, 10, 0)
+
+
+def test_a_line_that_a_crash_cut_is_taken_off(path: Path) -> None:
+    sink = JsonLines(str(path))
+    sink.deliver(batch(failed_login(), failed_login()))
+    sink.close()
+    whole = path.read_bytes()
+    for cut in (1, 30, len(whole) // 2 - 1):
+        path.write_bytes(whole[:-cut])
+        again = JsonLines(str(path))
+        assert again.position(SEGMENT) == 10
+        again.deliver(batch(failed_login(), start=10))
+        again.close()
+        assert path.read_bytes() == whole
+
+
+def test_a_file_of_something_else_is_left_alone(path: Path) -> None:
+    path.write_text("this is\nnot ours\n")
+    with pytest.raises(StoreError, match="not a file of ours"):
+        JsonLines(str(path))
+    assert path.read_text() == "this is\nnot ours\n"
