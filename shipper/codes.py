@@ -46,7 +46,7 @@ def _table(*codes: tuple[int, str, Category, str]) -> dict[int, Code]:
     }
 
 
-_COMMON: Final = _table(
+COMMON: Final = _table(
     (1040, "ER_CON_COUNT_ERROR", _LIMIT, "the server has reached max_connections"),
     (1041, "ER_OUT_OF_RESOURCES", _LIMIT, "the server is out of memory"),
     (1042, "ER_BAD_HOST_ERROR", _HOST, "the client's address has no host name"),
@@ -109,7 +109,7 @@ _COMMON: Final = _table(
     (1873, "ER_ACCESS_DENIED_CHANGE_USER_ERROR", _AUTH, "refused to change to another user"),
 )
 
-_MYSQL: Final = _COMMON | _table(
+MYSQL: Final = COMMON | _table(
     (3032, "ER_SERVER_OFFLINE_MODE", _SERVER, "the server is in offline mode"),
     (3118, "ER_ACCOUNT_HAS_BEEN_LOCKED", _AUTH, "the account is locked"),
     (3159, "ER_SECURE_TRANSPORT_REQUIRED", _AUTH, "the server requires TLS, the client has none"),
@@ -131,7 +131,7 @@ _MYSQL: Final = _COMMON | _table(
     (4061, "ER_USER_REGISTRATION_FAILED", _AUTH, "the login device could not be registered"),
 )
 
-_MARIADB: Final = _COMMON | _table(
+MARIADB: Final = COMMON | _table(
     (1927, "ER_CONNECTION_KILLED", _SERVER, "the connection was killed"),
     (4150, "ER_USER_IS_BLOCKED", _AUTH, "the user is blocked after too many failed logins"),
     (4151, "ER_ACCOUNT_HAS_BEEN_LOCKED", _AUTH, "the account is locked"),
@@ -153,7 +153,7 @@ def lookup(status: int | None, format_: str) -> Code:
     """Explain an error number; `format_` is `AuditRecord.format` of its record. Never fails."""
     if status is None:
         return _UNSAID
-    table = _MARIADB if format_ in _MARIADB_FORMATS else _MYSQL
+    table = MARIADB if format_ in _MARIADB_FORMATS else MYSQL
     return table.get(status) or Code(status, "", f"error {status}, not in the table", _OTHER)
 
 

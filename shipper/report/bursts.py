@@ -30,6 +30,9 @@ class BurstWindow:
         self.strongest = 0
         self.began = 0  # second of the first attempt of the strongest burst
 
+    def __len__(self) -> int:  # what it holds: seconds that had attempts
+        return len(self._seconds)
+
     def add(self, second: int) -> None:
         """Count one attempt."""
         seconds = self._seconds

@@ -21,8 +21,9 @@ from shipper.report.seconds import Seconds, Times, rfc3339
 
 BURST_ATTEMPTS: Final = 5
 BURST_WINDOW_SECONDS: Final = 60
-# One hour of seconds in each of 10,000 groups is what a report may cost at the very worst.
-BURST_WINDOW_SECONDS_MAX: Final = 3600
+# A group holds up to four windows of seconds, 16 bytes each. At ten minutes that is 40 KB, only
+# for groups that fail in nearly every second of half an hour.
+BURST_WINDOW_SECONDS_MAX: Final = 600
 # One source that tries this many accounts is guessing names, not mistyping one.
 SPRAY_USERS: Final = 5
 # A record with neither an address nor a host came through the server's own socket.

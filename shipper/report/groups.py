@@ -18,7 +18,8 @@ from shipper.report.seconds import Times
 
 Key = TypeVar("Key")
 
-# More rows than a person reads, and with full windows of 60 seconds still below 50 MB.
+# More rows than a person reads. Measured with 10,000 users from as many sources: a process of 42 MB
+# with one attempt for each, 133 MB with every window of 60 seconds full.
 GROUPS_MAX: Final = 10_000
 # About 8 MB each; a report keeps five kinds.
 DISTINCT_MAX: Final = 100_000

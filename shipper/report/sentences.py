@@ -47,12 +47,14 @@ def _range(first: str, last: str) -> str:
 def probes(found: Probes) -> str:
     """Say what was set apart."""
     lines = found.by_source.lines
-    sources = [f"{source(line.key)} {number(line.attempts)}" for line in lines[:_PROBE_SOURCES]]
+    sources = [
+        f"{number(line.attempts)} from {source(line.key)}" for line in lines[:_PROBE_SOURCES]
+    ]
     left_out = len(lines) - len(sources)
     if left_out > 0:
         sources.append(f"… and {number(left_out)} more sources")
     if found.by_source.other is not None:
-        sources.append(f"(other) {number(found.by_source.other.attempts)}")
+        sources.append(f"{number(found.by_source.other.attempts)} from (other)")
     when = f", {_range(found.first, found.last)}" if found.first and found.last else ""
     count = plural(found.count, "health probe")
     return f"Not counted: {count}{when}: {', '.join(sources)}."

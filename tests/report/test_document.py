@@ -1,0 +1,134 @@
+"""The failed-login report as JSON."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+from report.failing import HOSTILE_NAMES, at, row
+
+from shipper.report import groups
+from shipper.report.failed_logins import analyse
+from shipper.report.render import to_json
+
+
+def test_the_document_has_every_number_in_a_fixed_order() -> None:
+    rows = [row(second, "root", "10.0.0.1") for second in range(5)]
+    rows += [row(9, "", "", status=4151, format_="mariadb", name="CHANGEUSER")]
+    rows += [row(20, "", "10.0.0.9", status=1158)]
+    document = orjson.loads(orjson.dumps(to_json(analyse(rows))))
+    times = {"first": at(0), "last": at(4)}
+    peak = {"peak": {"attempts": 5, "began": at(0), "burst": True}, "lower_bounds": []}
+    late = {
+        "first": at(9),
+        "last": at(9),
+        "peak": {"attempts": 1, "began": at(9), "burst": False},
+        "lower_bounds": [],
+    }
+    assert document == {
+        "attempts": 6,
+        "users": 2,
+        "sources": 2,
+        "lower_bounds": [],
+        "first": at(0),
+        "last": at(9),
+        "without_time": 0,
+        "jumps_back": 0,
+        "records": {"Connect": 5, "CHANGEUSER": 1},
+        "burst": {"attempts": 5, "window_seconds": 60},
+        "spray_users": 5,
+        "by_user": {
+            "groups": [
+                {"user": "root", "attempts": 5, "sources": 1, **times, **peak},
+                {"user": "", "attempts": 1, "sources": 1, **late},
+            ],
+            "other": None,
+        },
+        "by_source": {
+            "groups": [
+                {"source": "10.0.0.1", "attempts": 5, "users": 1, "spray": False, **times, **peak},
+                {"source": "(socket)", "attempts": 1, "users": 1, "spray": False, **late},
+            ],
+            "other": None,
+        },
+        "by_error": {
+            "groups": [
+                {
+                    "error": 1045,
+                    "symbol": "ER_ACCESS_DENIED_ERROR",
+                    "meaning": "unknown account or wrong password; the server does not say which",
+                    "category": "auth",
+                    "attempts": 5,
+                    "users": 1,
+                    "sources": 1,
+                    **times,
+                    **peak,
+                },
+                {
+                    "error": 4151,
+                    "symbol": "ER_ACCOUNT_HAS_BEEN_LOCKED",
+                    "meaning": "the account is locked",
+                    "category": "auth",
+                    "attempts": 1,
+                    "users": 1,
+                    "sources": 1,
+                    **late,
+                },
+            ],
+            "other": None,
+        },
+        "probes": {
+            "count": 1,
+            "first": at(20),
+            "last": at(20),
+            "by_source": {
+                "groups": [
+                    {
+                        "source": "10.0.0.9",
+                        "count": 1,
+                        "first": at(20),
+                        "last": at(20),
+                        "lower_bounds": [],
+                    }
+                ],
+                "other": None,
+            },
+        },
+    }
+    assert list(document)[:4] == ["attempts", "users", "sources", "lower_bounds"]
+    assert list(document["by_user"]["groups"][0]) == [
+        "user",
+        "attempts",
+        "sources",
+        "first",
+        "last",
+        "peak",
+        "lower_bounds",
+    ]
+
+
+def test_the_empty_report_has_the_same_keys() -> None:
+    empty = to_json(analyse([]))
+    assert list(empty) == list(to_json(analyse([row()])))
+    assert empty["first"] is None
+    assert empty["by_error"] == {"groups": [], "other": None}
+
+
+def test_hostile_names_are_exact_and_can_be_written() -> None:
+    report = analyse(row(0, name, name, name=name) for name in HOSTILE_NAMES)
+    written = orjson.loads(orjson.dumps(to_json(report)))
+    users = {group["user"] for group in written["by_user"]["groups"]}
+    assert {"[red]x[/red]", "\x1b[2J", "\u202egnp.exe\u202c", "(other)", " root "} < users
+    assert r"\ud800" in users
+
+
+def test_what_was_folded_away_is_stated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "GROUPS_MAX", 2)
+    by_user = to_json(analyse(row(second, f"u{second}") for second in range(3)))["by_user"]
+    assert by_user["other"] == {
+        "groups": 1,
+        "attempts": 1,
+        "bursts": 0,
+        "first": at(0),
+        "last": at(0),
+    }
+    assert by_user["groups"][1]["lower_bounds"] == ["attempts", "sources"]
