@@ -61,6 +61,25 @@ def encodable(text: str, encoding: str) -> str:
     return text
 
 
+def safe_json(document: bytes) -> bytes:
+    """Escape what JSON allows raw but a terminal may obey or draw over: C1 controls, marks.
+
+    The result is the same JSON. Only for terminals: for files and pipes, text stays as it is.
+    """
+    text = document.decode()
+    if text.isascii() and "\x7f" not in text:
+        return document
+    return "".join(
+        character if character == "\n" or not _unsafe(character) else _json_escape(character)
+        for character in text
+    ).encode()
+
+
+def _json_escape(character: str) -> str:
+    units = character.encode("utf-16-be").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
 def _unsafe(character: str) -> bool:
     # Not printable: controls, format characters (bidirectional marks, zero-width), separators other
     # than the blank, surrogates, private use and unassigned.

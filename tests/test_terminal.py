@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.terminal import LIMIT, encodable, printable
+from shipper.terminal import LIMIT, encodable, printable, safe_json
 
 
 @pytest.mark.parametrize(
@@ -75,3 +76,11 @@ def test_a_terminal_that_cannot_show_a_character_gets_an_escape() -> None:
     assert encodable("Zoë…(+3)", "utf-8") == "Zoë…(+3)"
     assert encodable("Zoë…(+3)", "ascii") == r"Zo\xeb...(+3)"
     assert encodable("Zoë", "latin-1") == "Zoë"
+
+
+def test_json_for_a_terminal_is_the_same_json_with_nothing_to_obey() -> None:
+    hostile = {"user": "a\x7f\x9b2J\u202e\U000e0101é漢", "n": 1}
+    written = orjson.dumps(hostile) + b"\n"
+    safe = safe_json(written)
+    assert orjson.loads(safe) == hostile
+    assert safe == ('{"user":"a\\u007f\\u009b2J\\u202e\\udb40\\udd01é漢","n":1}\n'.encode())

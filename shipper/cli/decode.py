@@ -21,6 +21,7 @@ from shipper.document.flat import flat
 from shipper.model import Block
 from shipper.refine.sessions import Sessions
 from shipper.source.file import open_log, pieces
+from shipper.terminal import safe_json
 
 Render = Callable[[Block], bytes]
 
@@ -71,6 +72,8 @@ def _blocks(name: str, decoder: Decoder) -> Iterator[Block]:
 
 
 def _write(data: bytes) -> None:
+    if sys.stdout.isatty():
+        data = safe_json(data)
     # Straight to the descriptor: at once for a reader at the other end, and no buffer is left to
     # fail at exit when that reader goes away.
     left = memoryview(data)

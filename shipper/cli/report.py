@@ -16,6 +16,7 @@ from shipper.errors import UsageError
 from shipper.report.failed_logins import FailedLogin, analyse
 from shipper.report.render import render, to_json
 from shipper.sink import SqliteStore
+from shipper.terminal import safe_json
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -50,7 +51,7 @@ def report() -> None:
 )
 @click.option(
     "--burst-window",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=600),
     default=60,
     show_default=True,
     help="Seconds.",
@@ -72,7 +73,8 @@ def failed_logins(  # noqa: PLR0913 one argument for each option
         rows = (FailedLogin(*row) for row in opened.failed_logins(start))
         result = analyse(rows, burst_attempts=burst_attempts, burst_window_seconds=burst_window)
     if as_json:
-        sys.stdout.buffer.write(orjson.dumps(to_json(result), option=orjson.OPT_INDENT_2) + b"\n")
+        written = orjson.dumps(to_json(result), option=orjson.OPT_INDENT_2) + b"\n"
+        sys.stdout.buffer.write(safe_json(written) if sys.stdout.isatty() else written)
         return
     console = Console(highlight=False)
     render(result, console, by=by, top=top, since=start, store=store)
