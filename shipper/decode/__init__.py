@@ -7,10 +7,28 @@ from __future__ import annotations
 
 from typing import Final
 
+from shipper.decode.array_json import ArrayJson
+from shipper.decode.azure import Azure
 from shipper.decode.base import Format, Options
 from shipper.decode.engine import Decoder
+from shipper.decode.mariadb import MariaDb
+from shipper.decode.mcafee import McAfee
+from shipper.decode.outbrain import Outbrain
+from shipper.decode.percona_csv import PerconaCsv
 from shipper.decode.percona_json import PerconaJson
+from shipper.decode.xml_new import XmlNew
+from shipper.decode.xml_old import XmlOld
 
-FORMATS: Final[tuple[type[Format], ...]] = (PerconaJson,)
+FORMATS: Final[tuple[type[Format], ...]] = (
+    PerconaJson,
+    XmlOld,
+    XmlNew,
+    PerconaCsv,
+    ArrayJson,
+    MariaDb,
+    McAfee,
+    Outbrain,
+    Azure,
+)
 
 __all__ = ["FORMATS", "Decoder", "Format", "Options"]

@@ -74,9 +74,7 @@ _MEMBERS: Final = {
 _NUMBER_MAX: Final = 2**64 - 1
 
 
-def array_record(
-    fields: dict[str, Any], format_: str, clock: Mapping[str, str]
-) -> AuditRecord:
+def array_record(fields: dict[str, Any], format_: str, clock: Mapping[str, str]) -> AuditRecord:
     """Make a record of an object, which is used up. Raises MalformedError."""
     timestamp, class_ = _text(fields, "timestamp"), _text(fields, "class")
     if timestamp is None or class_ is None:
@@ -92,7 +90,10 @@ def array_record(
     command = _command(fields) if (class_, event) == ("general", "status") else None
     parts = [(name, _object(fields, name), members) for name, members in _PARTIES]
     parts += [(name, _object(fields, name), _MEMBERS) for name in _DATA if name in fields]
-    extra = {"class": class_, **({} if event is None else {"event": event}), **fields}
+    extra: dict[str, Any] = {"class": class_}
+    if event is not None:
+        extra["event"] = event
+    extra |= {key: value for key, value in fields.items() if value is not None}
     for name, members, meanings in parts:
         _take(record, members, meanings)
         _keep(extra, name, members)
@@ -113,13 +114,11 @@ def kind_of_event(class_: str, event: str | None, command: str | None, sql: str 
 def give_identity(record: AuditRecord, identity: Identity | None) -> None:
     """Give a record of the 8.0.34 plugin, whose two users hold the long form, its names."""
     # The host stands beside the long form as well: where they differ it is somebody's odd name.
-    if identity is not None and identity.host == record.host:
+    if identity is not None and identity.host == record.host and record.user == record.priv_user:
         record.user, record.priv_user = identity.user, identity.priv_user
 
 
-def _take(
-    record: AuditRecord, members: dict[str, Any], meanings: Mapping[str, str]
-) -> None:
+def _take(record: AuditRecord, members: dict[str, Any], meanings: Mapping[str, str]) -> None:
     """Give the members that have a field theirs; what stays in `members` has none."""
     for key, field in meanings.items():
         if key in members and getattr(record, field) is None:
@@ -130,8 +129,9 @@ def _take(
 def _keep(extra: dict[str, Any], name: str, members: dict[str, Any]) -> None:
     """Keep what has no field: under its own name, or `name.key` where that is not clear."""
     for key, value in members.items():
-        clear = name.endswith("_data") and key not in extra and key not in _MEMBERS
-        extra[key if clear else f"{name}.{key}"] = value
+        if value is not None:
+            clear = name.endswith("_data") and key not in extra and key not in _MEMBERS
+            extra[key if clear else f"{name}.{key}"] = value
 
 
 def _command(fields: dict[str, Any]) -> str | None:

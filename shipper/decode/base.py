@@ -76,6 +76,7 @@ class Format(Protocol):
     def end(self, data: bytes, start: int, final: bool, /) -> int:  # noqa: FBT001 hot call
         """Find the end of the record that starts at `start`: an index, MORE or BROKEN.
 
+        A negative index: the record was cut, and what stands at that index is no part of it.
         The answer must not change when more bytes arrive, and BROKEN must be known no later than
         an interrupt is visible. `final`: no more will.
         """

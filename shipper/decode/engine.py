@@ -27,13 +27,14 @@ BLOCK_BYTES: Final = 128 * 1024
 SMALL_BYTES: Final = 4 * 1024
 
 # Headers, footers and separators of all formats, blanks, and the NUL padding that direct-I/O
-# writers leave (formats.md 1.1, 2.1, 2.6, 3.2, 3.3; `null` ends audit_log_read()).
+# writers leave (formats.md 1.1, 2.1, 2.6, 3.2, 3.3, 4.6; `null` ends audit_log_read()).
 _FRAMING: Final = re.compile(
     rb"""(?: [\s\0]++
          |   \xef\xbb\xbf
          |   <\?xml\ version="1\.0"\ encoding="(?:UTF|utf)-8"\?>
          |   </?AUDIT>
-         |   [\[\],]
+         |   \[ | , | \]\}?+
+         |   \{\s{0,9}"records"\s{0,9}:\s{0,9}\[
          |   null(?=\s)
          )++""",
     re.VERBOSE,
@@ -105,15 +106,18 @@ class Decoder:
 
     def _drain(self, block: Block, *, final: bool) -> None:
         while self._at < len(self._data) and (
-            self._framing() or self._fast(block) or self._step(block, final=final)
+            self._framing(final=final) or self._fast(block) or self._step(block, final=final)
         ):
             pass
 
-    def _framing(self) -> bool:
+    def _framing(self, *, final: bool) -> bool:
         match = _FRAMING.match(self._data, self._at)
-        if match is None:
+        end = match.end() if match else self._at
+        if not final and end == len(self._data) and self._data.endswith(b"]"):
+            end -= 1  # the next byte may make it the `]}` of an Azure blob
+        if end <= self._at:
             return False
-        self._advance(match.end())
+        self._advance(end)
         return True
 
     def _fast(self, block: Block) -> bool:
@@ -173,6 +177,9 @@ class Decoder:
         if end == BROKEN:
             # Before looking at interrupts: those beyond the broken place may not be here yet.
             return self._foreign(block, final=final, reason=Reason.CUT)
+        if end < BROKEN:
+            self._defect(block, Reason.CUT, "the record has no end", -end)
+            return True
         stop = end if end > at else len(data)
         interrupt = self._interrupts[format_].search(data, max(at + 1, self._seen), stop)
         if interrupt is not None:
@@ -212,9 +219,11 @@ class Decoder:
         """Skip to the next record start of any format."""
         at = self._at
         limit = at + self._options.record_bytes_max
-        found = self._any_start.search(self._data, max(at + 1, self._sought), limit)
+        # A view: what lies before it may be here or gone, so no look-behind may see it.
+        view = memoryview(self._data)[at:limit]
+        found = self._any_start.search(view, max(1, self._sought - at))
         if found is not None:
-            end = found.start()
+            end = at + found.start()
         elif len(self._data) >= limit:
             end = limit
         elif final:

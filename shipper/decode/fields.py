@@ -136,7 +136,7 @@ def flat_record(fields: Mapping[str, Any], format_: str, clock: Mapping[str, str
     os_user = _text(fields, "os_user")
     record = AuditRecord(
         name=name,
-        record=_text(fields, "record") or _text(fields, "record_id"),
+        record=_text(fields, "record_id" if fields.get("record") is None else "record"),
         timestamp=clock[timestamp],
         connection_id=number(fields.get("connection_id"), "CONNECTION_ID"),
         status=number(fields.get("status"), "STATUS"),

@@ -1,83 +1,112 @@
 """Where a JSON object ends in a stream of bytes, and what proves that it was cut.
 
 An object ends at the brace that closes its first one, strings skipped. It is cut where a record
-start with an unescaped quote stands inside it: in a string the quote would be escaped. As a nested
-object the same bytes may be genuine, because clients choose the keys of connection attributes and
-of messages (`"map": { "timestamp": "2024-09-03 01:53:33", "id": 1 …`): so what follows a key is no
-proof, unless the server alone chooses what stands below that key.
+start with an unescaped quote stands inside it: in a string the quote would be escaped. The same
+bytes are genuine below a key whose members clients choose, such as the map of a message
+(`"map": { "timestamp": "2024-09-03 01:53:33", "id": 1 …`): there they prove nothing.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 from shipper.decode import base
 from shipper.decode.base import LOOKAHEAD, MORE
 
-_OPEN, _CLOSE, _QUOTE = b'{}"'
-_TO_BRACE: Final = re.compile(rb'[^"{}]*+(?:"(?:[^"\\]++|\\.)*+"[^"{}]*+)*+', re.DOTALL)
-_IN_STRING: Final = re.compile(rb"(?:[^\"\\]++|\\.)*+", re.DOTALL)
+# Up to the next brace outside strings, and the brace; nothing of a string that has no end yet.
+_TO_BRACE: Final = re.compile(rb'[^"{}]*+(?:"(?:[^"\\]++|\\.)*+"[^"{}]*+)*+([{}])?+', re.DOTALL)
+_IN_STRING: Final = re.compile(rb'(?:[^"\\]++|\\.)*+("?+)', re.DOTALL)
+_WINDOW_BYTES: Final = 1024  # a usual record with room to spare
+
+# Keys of objects whose members a client chooses, in any of the formats.
+_CHOSEN: Final = (
+    *(b"connection_attributes", b"connect_attrs", b"query_attributes"),
+    *(b"map", b"message_attributes"),
+)
 
 
 def unnested(*starts: bytes, below: tuple[bytes, ...] = ()) -> bytes:
-    r"""Regular expression of `starts`, each beginning with `\{`, that are not a key's value.
+    r"""Regular expression of `starts`, each beginning with `\{`, that no client can have written.
 
-    `below` names keys whose objects have no keys of the client's choice.
+    `below` names more keys whose objects may begin like that.
     """
     # The brace comes first, so that the search may look for it before it tries anything else.
-    known = b"".join(rb'|(?<=%b":\{)|(?<=%b": \{)' % (key, key) for key in below)
+    outside = b"".join(rb'(?<!"%b":\{)(?<!"%b": \{)' % (key, key) for key in (*_CHOSEN, *below))
     rest = b"|".join(start.removeprefix(rb"\{") for start in starts)
-    return rb'\{(?:(?<!":\{)(?<!": \{)%b)(?:%b)' % (known, rest)
+    return rb"\{%b(?:%b)" % (outside, rest)
 
 
 # What proves a cut wherever it stands: no object, so never a nested one.
 PLAIN_STARTS: Final = b"|".join((base.XML_HEADER, base.OLD_START, base.CSV_START))
 
 
+class _Place(NamedTuple):
+    """How far an object was searched for its end."""
+
+    at: int  # from the object's start on
+    depth: int
+    inside: bool  # a string
+
+
+_START: Final = _Place(0, 0, inside=False)
+
+
 class ObjectEnd:
     """Finds the end of an object; asked again for the same one with more bytes, it goes on.
 
-    What it keeps is a memo of a pure function of the bytes: where it stopped within a prefix.
+    What it keeps is a memo of a pure function of the bytes: how far it came within a prefix.
     """
 
-    def __init__(self) -> None:
-        """Know nothing yet."""
-        self._forget()
+    def __init__(self, interrupted_by: bytes) -> None:
+        """Know nothing yet but what proves that an object was cut."""
+        self._interrupt = re.compile(interrupted_by)
+        self._prefix = b""
+        self._place = _START
 
     def find(self, data: bytes, start: int) -> int:
         """Give the index behind the object that begins at `start`, or MORE."""
-        at, depth, inside = self._stopped if self._known(data, start) else (0, 0, False)
-        at += start
-        while True:
-            at = _end(_IN_STRING if inside else _TO_BRACE, data, at)
-            # Behind a string's content there may also be the first half of an escape.
-            if at == len(data) or (inside and data[at] != _QUOTE):
-                self._remember(data, start, (at - start, depth, inside))
-                return MORE
-            byte = data[at]
-            at += 1
-            if byte == _QUOTE:
-                inside = not inside
-            else:
-                depth += 1 if byte == _OPEN else -1
-                if not depth:
-                    self._forget()
-                    return at
-
-    def _known(self, data: bytes, start: int) -> bool:
-        return bool(self._prefix) and data.startswith(self._prefix, start)
-
-    def _remember(self, data: bytes, start: int, stopped: tuple[int, int, bool]) -> None:
-        # Below a few KiB, looking again is cheaper than keeping the bytes.
-        self._prefix = data[start:] if len(data) - start > LOOKAHEAD else b""
-        self._stopped = stopped
-
-    def _forget(self) -> None:
+        known = self._prefix and data.startswith(self._prefix, start)
+        place = self._place if known else _START
         self._prefix = b""
-        self._stopped = (0, 0, False)
+        checked = start + 1
+        # In growing windows: a cut object is one without an end, and looking for that in all that
+        # is held, for each of many, would not be linear.
+        while True:
+            stop = min(start + 2 * place.at + _WINDOW_BYTES, len(data))
+            place = _scan(data, start, stop, place)
+            if not place.depth:
+                return start + place.at
+            if stop == len(data):
+                # Below a few KiB, looking again is cheaper than keeping the bytes.
+                if stop - start > LOOKAHEAD:
+                    self._prefix, self._place = data[start:], place
+                return MORE
+            if self._interrupt.search(data, checked, stop):
+                return MORE  # the decoder will find the place
+            checked = max(stop - LOOKAHEAD, checked)
 
 
-def _end(pattern: re.Pattern[bytes], data: bytes, at: int) -> int:
-    match = pattern.match(data, at)
-    return match.end() if match else at
+def _scan(data: bytes, start: int, stop: int, place: _Place) -> _Place:
+    """Go on to the end of the object, where the depth is 0, or to `stop`."""
+    at, depth, inside = start + place.at, place.depth, place.inside
+    while True:
+        match = (_IN_STRING if inside else _TO_BRACE).match(data, at, stop)
+        if match is None:
+            break
+        at = match.end()
+        token = match[1]
+        if token == b"{":
+            depth += 1
+        elif token == b"}":
+            depth -= 1
+            if not depth:
+                break
+        elif token == b'"':
+            inside = False
+        elif inside or at == stop:
+            break  # in a string, or in the first half of an escape
+        else:
+            at += 1  # the quote of a string that has no end yet
+            inside = True
+    return _Place(at - start, depth, inside)

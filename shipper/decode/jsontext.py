@@ -7,6 +7,7 @@ losing the record: a bad byte 0xE9 becomes the text \xe9; the engine keeps the e
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, Final
 
@@ -34,6 +35,25 @@ def load_object(text: bytes) -> dict[str, Any]:
         return _decoder.decode(repaired)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedError(f"not valid JSON: {error}") from error
+
+
+def load_pairs(text: bytes) -> list[tuple[str, Any]]:
+    """Read one JSON object as its members in order, a repeated key as often as it occurs.
+
+    Raises MalformedError.
+    """
+    load_object(text)  # the stricter parser: no NaN, no half of a surrogate pair
+    objects: list[list[tuple[str, Any]]] = []
+
+    def remember(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        objects.append(pairs)
+        return dict(pairs)
+
+    try:
+        json.loads(_repair(text), object_pairs_hook=remember)
+    except (ValueError, RecursionError) as error:
+        raise MalformedError(f"not valid JSON: {error}") from error
+    return objects[-1]  # the outermost object ends last
 
 
 def _repair(text: bytes) -> bytes:

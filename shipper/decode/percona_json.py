@@ -19,7 +19,7 @@ import orjson
 
 from shipper.decode import base
 from shipper.decode.base import Context, Decoded, Memo
-from shipper.decode.fields import KIND_OF_NAME, flat_record
+from shipper.decode.fields import KIND_OF_NAME, flat_record, split_identity
 from shipper.decode.identity import Identity, parse_identity
 from shipper.decode.jsontext import load_object
 from shipper.errors import MalformedError
@@ -36,12 +36,18 @@ else:
     _Name = Literal[tuple(KIND_OF_NAME)]
 
 
-class _Line(AuditRecord, forbid_unknown_fields=True, gc=False):
+# Members that the line must not set: a key of that name belongs to `extra`. No server writes keys
+# with blanks.
+_OURS: Final = {key: f"not a key: {key}" for key in ("kind", "format", "extra")}
+
+
+class _Line(AuditRecord, forbid_unknown_fields=True, gc=False, rename=_OURS):
     """The record as it stands in the line; only `os_user` needs another place."""
 
     name: _Name
     kind: str = QUERY  # of most records; the others are corrected
     format: str = NAME
+    extra: dict[str, Any] | None = None
     os_user: str | None = None
 
 
@@ -82,22 +88,27 @@ class PerconaJson:
         # The hottest loop of the program: each store into a record costs as much as two look-ups,
         # so nothing is stored that stands there already.
         clock, identities, kinds = self._clock, self._identity, KIND_OF_NAME
-        second = stamp = None
+        second: object = 0  # equals no text, and not the lack of one
+        stamp: str | None = None
         for record in records:
             kind = kinds[record.name]
             if kind is not QUERY:
                 record.kind = kind
             if record.timestamp != second:
                 second = record.timestamp
-                stamp = clock[second or ""]
+                stamp = clock[record.timestamp or ""]
             if stamp != second:
                 record.timestamp = stamp
             if record.os_user is not None:
                 record.os_login = record.os_user
             if kind not in SESSION_KINDS and record.user:
                 identity = identities[record.user]
-                if identity is not None:
+                if identity is None:
+                    continue
+                if record.priv_user is None and record.host is not None and record.ip is not None:
                     record.user, record.priv_user, _, _ = identity
+                else:
+                    split_identity(record)
 
     def careful(self, raw: bytes) -> AuditRecord:
         """Read one line of any generation, repairing what the plugin did not escape."""

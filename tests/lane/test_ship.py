@@ -152,4 +152,4 @@ def test_killed_at_any_moment_it_completes_without_duplicates(
     if kind == "sqlite":
         assert users(target) == expected
     else:
-        assert [orjson.loads(line)["user"] for line in target.open("rb")] == expected
+        assert [orjson.loads(line)["user"] for line in target.read_bytes().splitlines()] == expected

@@ -1,0 +1,248 @@
+r"""MariaDB `server_audit`, also in MariaDB Enterprise, RDS, Aurora and as a plugin of MySQL.
+
+    20190710 00:06:28,db1,app,10.0.0.7:54312,3,25,QUERY,shop,'SELECT \'x\'',0
+    1536652826127350,db1,app,10.0.0.7,8426327,0,FAILED_CONNECT,,,1045
+
+Facts: formats.md 4 and 8b. Local time without a zone, or microseconds at Aurora, or any text where
+`server_audit_timestamp_format` says so. How the columns are told apart: mariadb_row.py.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import accumulate
+from typing import Any, ClassVar, Final
+
+from shipper.decode import base, mariadb_row, syslog_header
+from shipper.decode.base import BROKEN, MORE, Context, Decoded, Memo
+from shipper.decode.mariadb_row import CLOCK, HEAD_BYTES_MAX, INTEGER, SERVER, Row, split_row
+from shipper.decode.mariadb_tail import Tail, read_tail, repeated_tail
+from shipper.decode.mariadb_text import Client, client, is_closed, maybe_truncated, unescape
+from shipper.errors import MalformedError
+from shipper.model import QUERY, AuditRecord
+
+NAME: Final = "mariadb"
+RDS: Final = "rds-mysql"
+AURORA: Final = "aurora-mysql"
+
+_LINE_FEED: Final = ord("\n")
+_SHORT: Final = 2000  # characters of a row without its statement, for the fast path
+_DIGITS: Final = 18
+_CLOCK: Final = re.compile(CLOCK)
+_SERVER: Final = re.compile(SERVER)
+_STATUS: Final = re.compile("-?[0-9]{1,10}")
+_AURORA_CLOCK: Final = re.compile("[0-9]{16}")
+_KNOWN: Final = f"{CLOCK},{SERVER},"
+
+
+def _free_start(any_: str, field: str) -> str:
+    """Give the start of a row with a free clock: it is known only by the row's anchor.
+
+    At least time, server host, user and host stand before it. The first byte begins neither
+    framing nor another format; a syslog header has a format of its own.
+    """
+    return (
+        rf"(?!{syslog_header.PLAIN.decode()})(?![\s\0<{{\"\[\],]){field}{{1,200}}+,{field}{{0,255}}+,"
+        rf"{any_}{{0,1500}}?,{field}{{0,255}}+,{INTEGER},{INTEGER},"
+        rf"(?:{'|'.join(mariadb_row.OPERATIONS)}),"
+    )
+
+
+# In foreign bytes a free clock is looked for at line starts, and nothing that may start another
+# record stands before the anchor: it would be found first while the anchor has not arrived.
+_TEMPERED: Final = r'(?:(?![0-9]{8} |[0-9]{16},)[^%s\n{<"])'
+_FREE: Final = _free_start(r"[^\n]", r"[^,\n]")
+_FREE_FOUND: Final = _free_start(_TEMPERED % "", _TEMPERED % ",")
+_START: Final = f"(?:{_KNOWN}|{_FREE})".encode()
+_FOUND: Final = rf"(?:{_KNOWN}|(?<=\n){_FREE_FOUND})".encode()
+
+_ROW_START: Final = re.compile(_KNOWN.encode())
+_QUERY_ANCHOR: Final = re.compile(f",{INTEGER},{INTEGER},QUERY,".encode())
+_QUERY_END: Final = re.compile(mariadb_row.QUERY_END.encode())
+# A statement that is still open after so many bytes, with the start of a row at a line start
+# inside, belongs to a cut row: only servers before 2015 wrote raw line feeds.
+_WINDOW: Final = 64 * 1024
+_NEXT_ROW: Final = re.compile(rb"\n(?=%b)" % _START)
+
+
+class MariaDb:
+    """Reader of the rows of MariaDB's audit plugin and its forks."""
+
+    name: ClassVar[str] = NAME
+    start: ClassVar[bytes] = _START
+    found_by: ClassVar[bytes] = _FOUND
+    # Any text can stand inside a statement, only not an unescaped quote: `end` judges.
+    interrupted_by: ClassVar[bytes] = rb"[^\s\S]"
+
+    def __init__(self, context: Context) -> None:
+        """Keep the decoder's clock, and memos of what repeats from row to row."""
+        self._clock = context.clock
+        self._heads: Memo[tuple[str, bool]] = Memo(self._head)
+        self._servers: Memo[str] = Memo(_server)
+        self._clients: Memo[Client] = Memo(client)
+        self._tails: Memo[Tail] = Memo(repeated_tail)
+
+    cut = staticmethod(base.last_line_end)
+
+    def fast(self, block: bytes, offset: int) -> Decoded | None:
+        """Read a block of one-line rows by splitting them at their commas."""
+        # Latin 1 is a plain copy and keeps one character a byte; rows beyond ASCII pay themselves.
+        lines = block.decode("latin-1").split("\n")
+        if lines.pop():
+            return None
+        try:
+            records = list(map(self._line, lines))
+        except (ValueError, MalformedError):
+            return None
+        ends = list(accumulate([len(line) + 1 for line in lines], initial=offset))
+        return Decoded(records, ends[:-1], ends[1:])
+
+    def _line(self, line: str) -> AuditRecord:
+        """Read a row without commas in its names; ValueError where `careful` should look."""
+        size = len(line)
+        if not line.isascii():
+            line = line.encode("latin-1").decode()
+        time, server, user, host, connection, query, rest = line.split(",", 6)
+        timestamp, aurora = self._heads[time]
+        host, ip, port = self._clients[host]
+        ids = connection + query
+        if not (ids.isdecimal() and ids.isascii() and max(len(connection), len(query)) <= _DIGITS):
+            raise ValueError(ids)
+        extra: dict[str, Any] = {"serverhost": self._servers[server], "query_id": int(query)}
+        if port:
+            extra.update(port)
+        # fmt: off
+        if rest.startswith("QUERY,"):
+            db, opening, text = rest[6:].partition(",'")
+            text, closing, status = text.rpartition("',")
+            rds = status.endswith(",,")
+            code = 0 if status == "0" else _status(status[:-2] if rds else status)
+            written = len(text) if text.isascii() else len(text.encode())
+            if not (opening and closing and is_closed(text)) or "," in db or written + _SHORT < size:
+                raise ValueError(line)
+            if maybe_truncated(written):
+                extra["maybe_truncated"] = ["sqltext"]
+            return AuditRecord(
+                "QUERY", None, timestamp, None, int(connection), code,
+                unescape(text), user, None, None, None, host, ip, db, QUERY,
+                AURORA if aurora else RDS if rds else NAME, extra,
+            )
+        if size > _SHORT:
+            raise ValueError(line)
+        said = self._tails[rest]
+        extra.update(said.extra)
+        return AuditRecord(
+            said.name, None, timestamp, None, int(connection), said.status,
+            None, user, None, None, None, host, ip, said.db, said.kind,
+            AURORA if aurora else RDS if said.rds else NAME, extra,
+        )
+        # fmt: on
+
+    def _head(self, time: str) -> tuple[str, bool]:
+        """Read a known clock, and say whether it is Aurora's."""
+        if not _CLOCK.fullmatch(time):
+            raise ValueError(time)
+        return self._clock[time], _AURORA_CLOCK.fullmatch(time) is not None
+
+    def end(self, data: bytes, start: int, final: bool) -> int:  # noqa: FBT001 hot call
+        """Find the end of a statement, or of a line that is a row without one."""
+        limit = start + HEAD_BYTES_MAX
+        line = data.find(b"\n", start, limit)
+        edge = line if line >= 0 else min(limit, len(data))
+        anchor = _QUERY_ANCHOR.search(data, start, edge)
+        # From the anchor's last byte on: a second comma is the end of an empty database.
+        quote = data.find(b",'", anchor.end(), edge) if anchor else -1
+        if quote >= 0 and (end := _text_end(data, start, quote + 2, final)) != BROKEN:
+            return end
+        if line < 0 and edge < limit and not final:
+            return MORE
+        if edge < limit and split_row(data[start:edge].decode("latin-1")):
+            return min(edge + 1, len(data))
+        # Cut, and what follows stands behind it on the line or on the next one. Not just at any
+        # start of a record: an attacker's user name may hold one.
+        second = _ROW_START.search(data, start + 1, edge)
+        if second is not None:
+            return -second.start()
+        return -(line + 1) if line >= 0 else MORE if final else BROKEN
+
+    def careful(self, raw: bytes) -> AuditRecord:
+        """Read one row of any generation and any clock."""
+        row = split_row(raw.removesuffix(b"\n").decode("latin-1"))
+        if row is None:
+            raise MalformedError("not the columns of a row")
+        written = len(row.thing)
+        row = Row(*[_text(cell) for cell in row])
+        host, ip, port = client(row.host)
+        said = read_tail(row.operation, row.db, row.thing, row.status, row.more)
+        extra = {"serverhost": row.server, "query_id": int(row.query), **port, **said.extra}
+        query = row.operation == "QUERY"
+        if query and maybe_truncated(written):
+            extra["maybe_truncated"] = ["sqltext"]
+        try:
+            timestamp = self._clock[row.time]
+        except MalformedError:
+            timestamp, extra["timestamp_text"] = None, row.time
+        return AuditRecord(
+            name=said.name,
+            timestamp=timestamp,
+            connection_id=_connection_id(row.connection),
+            status=said.status,
+            sqltext=unescape(row.thing) if query else None,
+            user=row.user,
+            priv_user=said.priv_user,
+            host=host,
+            ip=ip,
+            db=said.db,
+            kind=said.kind,
+            format=AURORA if _AURORA_CLOCK.fullmatch(row.time) else RDS if said.rds else NAME,
+            extra=extra,
+        )
+
+
+def _text_end(data: bytes, start: int, text: int, final: bool) -> int:  # noqa: FBT001 as `end`
+    """Find the end of the row whose statement begins at `text`; BROKEN if it is not closed."""
+    quote = _closing_quote(data, text)
+    window = start + _WINDOW
+    if quote < 0 and final:
+        return BROKEN
+    if not 0 <= quote < window and len(data) >= window and _NEXT_ROW.search(data, text, window):
+        return BROKEN
+    if quote < 0:
+        return MORE
+    match = _QUERY_END.match(data, quote + 1)
+    after = match.end() if match else quote + 1
+    if after < len(data):
+        return after + 1 if match and data[after] == _LINE_FEED else BROKEN
+    return MORE if not final else after if match else BROKEN
+
+
+def _closing_quote(data: bytes, at: int) -> int:
+    """Find the first quote from `at` on that is not escaped; -1 if there is none."""
+    while (quote := data.find(b"'", at)) >= 0:
+        part = data[at:quote]
+        if (len(part) - len(part.rstrip(b"\\"))) % 2 == 0:
+            break
+        at = quote + 1
+    return quote
+
+
+def _connection_id(text: str) -> int:
+    # Printed with %d: from 2^31 on the server's own number, which PROCESSLIST shows, is negative.
+    number = int(text)
+    return number + 2**32 if number < 0 else number
+
+
+def _server(text: str) -> str:
+    if not _SERVER.fullmatch(text):
+        raise ValueError(text)
+    return text
+
+
+def _status(text: str) -> int | None:
+    if text and not _STATUS.fullmatch(text):
+        raise ValueError(text)
+    return int(text) if text else None
+
+
+def _text(cell: str) -> str:
+    return cell.encode("latin-1").decode("utf-8", "backslashreplace")

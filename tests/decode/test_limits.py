@@ -1,0 +1,247 @@
+"""Bounded memory, time and depth: what a hostile log cannot make the decoder do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from corpus.event import CONNECT, Event
+from corpus.writers import log, writer
+from decode.laws import decode
+
+from shipper.decode import FORMATS, Decoder, Options
+from shipper.decode.engine import BLOCK_BYTES
+
+ROOT = Path(__file__).parents[2]
+PIECE = 256 * 1024
+MIB = 1024 * 1024
+RECORD = log(writer("percona-json-8.0"), [Event(kind=CONNECT)])
+OLD_OPEN = b'<AUDIT_RECORD\n  NAME="Query"\n  RECORD="1_2024-09-03T01:53:14"\n'
+
+# What begins a record of each layout, so that the filling lands inside it; "" is foreign.
+OPENINGS = {
+    "foreign": b"",
+    "json": RECORD[: RECORD.index(b'"user":"') + 8],
+    "old": OLD_OPEN + b'  TIMESTAMP="2024-09-03T01:53:33Z"\n  SQLTEXT="',
+    "new": b"<AUDIT_RECORD>\n  <NAME>Query</NAME>\n  <SQLTEXT>",
+    "csv": b'"Query","1_2024-09-03T01:53:14","2024-09-03T01:53:33Z","select","1",0,"',
+    "array": b'[\n{ "timestamp": "2024-09-03 01:53:33", "id": 1, "class": "general", "event": "',
+    "pretty": b'[\n  {\n    "timestamp": "2024-09-03 01:53:33",\n    "id": 1,\n    "class": "',
+    "mariadb": b"20240903 01:53:33,db1,root,localhost,1,2,QUERY,shop,'",
+    "mariadb-user": b"20240903 01:53:33,db1,",
+    "mcafee": b'{"msg-type":"activity","date":"1438619465015","user":"',
+    "outbrain": b'{"ts":"2024-09-03 01:53:33","type":"failed_login","user":"',
+    "azure": b'{"records":[{"category":"MySqlAuditLogs","properties":{"user":"',
+    "syslog": b"<14>Feb 12 07:18:30 host percona-audit: ",
+}
+KNOWN = {format_.__name__ for format_ in FORMATS}
+READERS = {
+    "json": "PerconaJson",
+    "old": "XmlOld",
+    "new": "XmlNew",
+    "csv": "PerconaCsv",
+    "array": "ArrayJson",
+    "mariadb": "MariaDb",
+}
+FILLINGS = (
+    b'"',
+    b"'",
+    b"&",
+    b"&#",
+    b"&lt;",
+    b"\\",
+    b"\\\\'",
+    b"{",
+    b"[",
+    b"}",
+    b",",
+    b"7",
+    b" ",
+    b"\n",
+    b"\r\n",
+    b"\n ",
+    b"<",
+    b"/>",
+    b'">\n',
+    b'"\n',
+    b'","',
+    b"<AUDIT_RECORD",
+    b"<AUDIT_RECORD ",
+    b"<AUDIT_RECORD>\n<NAME>",
+    b'{"audit_record":{"',
+    b'{"a":',
+    b"1,2,QUERY,",
+    b",1,2,QUERY,,'",
+    b'"Query","1_2024',
+    b"#012",
+    b"<14>",
+    b"\xff",
+    b"\0x",
+)
+
+
+def feed(data: bytes, options: Options | None = None) -> int:
+    decoder = Decoder(FORMATS, options=options)
+    items = 0
+    for start in range(0, len(data), PIECE):
+        block = decoder.feed(data[start : start + PIECE])
+        items += len(block.records) + len(block.defects)
+    block = decoder.finish()
+    return items + len(block.records) + len(block.defects)
+
+
+def seconds(data: bytes) -> float:
+    begin = time.process_time()
+    feed(data)
+    return time.process_time() - begin
+
+
+@pytest.mark.parametrize("opening", OPENINGS)
+def test_time_is_linear_in_hostile_input(opening: str) -> None:
+    for filling in FILLINGS:
+        # Larger than the decoder's blocks: within one, a search may well be repeated.
+        data = OPENINGS[opening] + filling * (2 * BLOCK_BYTES // len(filling))
+        twice = data + filling * (2 * BLOCK_BYTES // len(filling))
+        for attempt in range(5):
+            first, second = seconds(data), seconds(twice)
+            # Twice the bytes take at most three times the time; 5 ms are noise.
+            if second < 3 * first + 0.005:
+                break
+            assert attempt < 4, f"{filling!r}: {first:.4f} s, doubled {second:.4f} s"
+
+
+def test_many_odd_records_in_one_piece_cost_linear_time() -> None:
+    # Raw control characters: no fast path takes these lines.
+    line = RECORD.replace(b'"user":"app"', b'"user":"a\tb"')
+    options = Options(record_bytes_max=MIB)
+
+    def whole(count: int) -> float:
+        begin = time.process_time()
+        Decoder(FORMATS, options=options).feed(line * count)
+        return time.process_time() - begin
+
+    # Beyond the limit of a record: what is held behind a record must not be copied for each.
+    count = 4 * MIB // len(line)
+    assert any(whole(count) < 3 * 8 * whole(count // 8) for _ in range(3))
+
+
+CHILD = """
+import resource, sys
+from shipper.decode import FORMATS, Decoder
+from decode.test_limits import RECORD, huge
+
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+decoder = Decoder(FORMATS)
+kinds = []
+for piece in huge(sys.argv[1]):
+    block = decoder.feed(piece)
+    kinds += [(s.start, getattr(i, "reason", "record")) for s, i in block.items()]
+kinds += [(s.start, getattr(i, "reason", "record")) for s, i in decoder.finish().items()]
+kinds = [kind for _, kind in sorted(kinds)]
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(after - before, kinds[0], kinds[-1], *sorted(set(map(str, kinds))))
+"""
+
+
+def huge(opening: str) -> Iterator[bytes]:
+    """Stream a record, a record of 64 MiB, and a record again."""
+    yield RECORD + OPENINGS[opening]
+    for _ in range(64 * MIB // PIECE):
+        yield b"x" * PIECE
+    yield b'"}}\n' + RECORD
+
+
+@pytest.mark.parametrize("opening", ["json", "old"])
+def test_a_record_of_64_mib_is_refused_in_bounded_memory(opening: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", CHILD, opening],
+        cwd=ROOT,
+        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    grown, first, last, *kinds = result.stdout.split()
+    assert (first, last) == ("record", "record")
+    assert "too_large" in kinds
+    # The limit of 16 MiB is held at most three times for a moment: the bytes, the same bytes
+    # joined with the next piece, and the copy that is examined; the rest is pieces and items.
+    assert int(grown) < (3 * 16 + 8) * 1024
+
+
+@pytest.mark.parametrize("opening", [name for name in READERS if READERS[name] in KNOWN])
+def test_a_record_beyond_the_limit_does_not_take_its_neighbours_along(opening: str) -> None:
+    options = Options(record_bytes_max=64 * 1024)
+    data = RECORD + OPENINGS[opening] + b"x" * MIB + b'"}}\n' + RECORD
+    items = decode(data, options)
+    assert items[0]["kind"] == items[-1]["kind"] == "connect"
+    reasons = [item["defect"] for item in items[1:-1]]
+    assert reasons[0] == "too_large"
+    assert set(reasons[1:]) == {"foreign"}
+
+
+def test_an_endless_line_is_refused_piece_by_piece() -> None:
+    options = Options(record_bytes_max=64 * 1024)
+    decoder = Decoder(FORMATS, options=options)
+    decoder.feed(OPENINGS["json"])
+    for _ in range(100):
+        decoder.feed(b"x" * 8192)
+        held = len(OPENINGS["json"]) + 100 * 8192 - decoder.resume
+        assert decoder.resume > 0 or held > 0
+    assert decoder.resume >= 100 * 8192 - 2 * options.record_bytes_max
+
+
+@pytest.mark.parametrize("opener", [b"[", b'{"a":'])
+@pytest.mark.parametrize(
+    "frame",
+    [
+        (b'{"audit_record":{"name":"Query","timestamp":', b"}}\n"),
+        (b'{ "timestamp": "2024-09-03 01:53:33", "id": 1, "class": ', b" },\n"),
+        (b'{"msg-type":"activity","date":', b"}\n"),
+        (b'{"ts":"2024-09-03 01:53:33","type":', b"}\n"),
+        (b'{"records":[{"category":', b"}]}\n"),
+    ],
+)
+def test_100_000_levels_of_nesting_are_only_a_defect(
+    frame: tuple[bytes, bytes], opener: bytes
+) -> None:
+    levels = 100_000
+    closer = b"]" if opener == b"[" else b"}"
+    data = frame[0] + opener * levels + b"1" + closer * levels + frame[1]
+    items = decode(RECORD + data + RECORD)
+    assert items[0]["kind"] == "connect"
+    assert items[-1]["kind"] == "connect"
+    assert all("defect" in item for item in items[1:-1])
+    assert len(items) < 10
+
+
+BOMB = (
+    b'<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE AUDIT [\n <!ENTITY a "aaaaaaaaaa">\n'
+    + b"".join(
+        b' <!ENTITY %c "%b">\n' % (code, b"&%c;" % (code - 1) * 10) for code in range(98, 110)
+    )
+    + b"]>\n<AUDIT>\n"
+)
+
+
+@pytest.mark.parametrize("name", ["percona-old-8.0", "percona-new-8.0", "enterprise-new"])
+def test_a_document_type_declares_nothing(name: str) -> None:
+    layout = writer(name)
+    raw = log(layout, [Event(kind=CONNECT, user="ZZZ"), Event(kind=CONNECT)])
+    data = BOMB + raw.replace(b"ZZZ", b"&m;")
+    items = decode(data)
+    assert all(len(str(item)) < 2000 for item in items)
+    assert items[-1]["user"] == "app"
+    assert any("defect" in item for item in items)  # the declaration itself is foreign
+
+
+def test_an_external_entity_is_not_read() -> None:
+    data = b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/hostname">]>\n' + log(
+        writer("percona-new-8.0"), [Event(kind=CONNECT, user="ZZZ")]
+    ).replace(b"ZZZ", b"&x;")
+    record = decode(data)[-1]
+    assert record.get("user", "&x;") == "&x;"
