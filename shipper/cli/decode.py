@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-import orjson
+import msgspec
 
 from shipper.cli import table
 from shipper.cli.options import decoding, reading
@@ -96,7 +96,7 @@ def _ecs(name: str) -> Render:
 
 
 def _lines(objects: Iterable[dict[str, Any]]) -> bytes:
-    return b"".join(orjson.dumps(each, option=orjson.OPT_APPEND_NEWLINE) for each in objects)
+    return b"".join(msgspec.json.encode(each) + b"\n" for each in objects)
 
 
 def _table(_name: str) -> Render:

@@ -59,7 +59,8 @@ def ship(
 
 def _summary(shipped: Shipped) -> str:
     name = printable(str(shipped.path))
-    parts = [f"{name}: {shipped.records:,} records shipped"]
+    plural = "" if shipped.records == 1 else "s"
+    parts = [f"{name}: {shipped.records:,} record{plural} shipped"]
     if shipped.seen > shipped.records:
         parts.append(f"{shipped.seen - shipped.records:,} were there")
     if not shipped.seen and shipped.done:

@@ -12,7 +12,6 @@ import sys
 from typing import Final
 
 import msgspec
-import orjson
 
 from shipper.document.flat import flat
 from shipper.errors import StoreError
@@ -76,7 +75,7 @@ class JsonLines:
         lines = bytearray()
         for block in batch.blocks:
             for span, item in block.items():
-                lines += orjson.dumps({**flat(item, span), "segment": batch.segment}) + b"\n"
+                lines += msgspec.json.encode({**flat(item, span), "segment": batch.segment}) + b"\n"
         try:
             self._write(lines)
             if self._path != "-":

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
+import msgspec
 from sqlalchemy import (
     JSON,
     Column,
@@ -198,7 +198,7 @@ def _insert(connection: Connection, statement: str, rows: list[tuple[object, ...
 def _rows(block: Block, segment: int) -> Iterator[tuple[object, ...]]:
     for record, offset in zip(block.records, block.starts, strict=True):
         yield (
-            orjson.dumps(percona(record)).decode(),
+            msgspec.json.encode(percona(record)).decode(),
             segment,
             offset,
             record.timestamp,

@@ -101,3 +101,14 @@ def test_the_whole_way_with_the_store_from_the_environment(tmp_path: Path) -> No
     assert b"No failed logins" in audit_shipper("report", "failed-logins", env=env).stdout
     everything = audit_shipper("report", "failed-logins", "--all", "--json", env=env)
     assert orjson.loads(everything.stdout)["attempts"] == 3
+
+
+def test_a_number_beyond_64_bits_is_written_as_it_was(tmp_path: Path) -> None:
+    log = GOOD.replace(b'"db":""', b'"db":"","new":99999999999999999999999') % b"bob"
+    decoded = audit_shipper("decode", "-", stdin=log)
+    assert b'"extra":{"new":99999999999999999999999}' in decoded.stdout
+    (tmp_path / "log").write_bytes(log)
+    for target in ("sqlite:a.db", "jsonl:a.jsonl"):
+        kind, _, name = target.partition(":")
+        shipped = audit_shipper("ship", tmp_path / "log", "--to", f"{kind}:{tmp_path / name}")
+        assert b": 1 record shipped" in shipped.stderr
