@@ -16,6 +16,7 @@ from shipper.decode.mcafee import McAfee
 from shipper.decode.outbrain import Outbrain
 from shipper.decode.percona_csv import PerconaCsv
 from shipper.decode.percona_json import PerconaJson
+from shipper.decode.syslog import Syslog
 from shipper.decode.xml_new import XmlNew
 from shipper.decode.xml_old import XmlOld
 
@@ -29,6 +30,7 @@ FORMATS: Final[tuple[type[Format], ...]] = (
     McAfee,
     Outbrain,
     Azure,
+    Syslog,
 )
 
 __all__ = ["FORMATS", "Decoder", "Format", "Options"]

@@ -20,7 +20,7 @@ import msgspec
 
 from shipper.decode import base
 from shipper.decode.array_fields import array_record, give_identity
-from shipper.decode.array_lines import Line, line_record
+from shipper.decode.array_lines import Line, line_records
 from shipper.decode.base import Context, Decoded, Memo
 from shipper.decode.identity import Identity, parse_identity
 from shipper.decode.jsonscan import PLAIN_STARTS, ObjectEnd, unnested
@@ -143,14 +143,14 @@ class ArrayJson:
         clock = self._clocks[format_]
         try:
             lines = self._lines.decode(b"".join((b"[", body, b"]")))
-            return [line_record(line, format_, clock) for line in lines]
+            return line_records(lines, format_, clock)
         except _REFUSED:
             return None
 
     def _single(self, raw: bytes, format_: str) -> AuditRecord:
         """Read one record, usual or not, unless the careful path might see it otherwise."""
         try:
-            record = line_record(self._line.decode(raw), format_, self._clocks[format_])
+            (record,) = line_records([self._line.decode(raw)], format_, self._clocks[format_])
         except _REFUSED:
             brackets = raw.count(b"{") + raw.count(b"[")
             if brackets > _BRACKETS_MAX or self._interrupt.search(raw, 1):

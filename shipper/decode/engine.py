@@ -222,14 +222,17 @@ class Decoder:
         # A view: what lies before it may be here or gone, so no look-behind may see it.
         view = memoryview(self._data)[at:limit]
         found = self._any_start.search(view, max(1, self._sought - at))
+        held = min(len(self._data), limit)
         if found is not None:
             end = at + found.start()
-        elif len(self._data) >= limit:
-            end = limit
-        elif final:
-            end = len(self._data)
+            # A start earlier on the same line may only be complete with the rest of the line.
+            near = min(end + LOOKAHEAD, limit)
+            decided = final or held >= near or self._data.find(b"\n", end, near) >= 0
         else:
-            self._sought = max(len(self._data) - LOOKAHEAD, at)
+            end = held
+            decided = final or held == limit
+            self._sought = max(held - LOOKAHEAD, at)
+        if not decided:
             return False
         detail = "begins no known record" if reason is Reason.FOREIGN else "the record has no end"
         self._defect(block, reason, detail, end)

@@ -11,50 +11,40 @@ from __future__ import annotations
 
 import re
 from itertools import accumulate
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from shipper.decode import base, mariadb_row, syslog_header
 from shipper.decode.base import BROKEN, MORE, Context, Decoded, Memo
 from shipper.decode.mariadb_row import CLOCK, HEAD_BYTES_MAX, INTEGER, SERVER, Row, split_row
 from shipper.decode.mariadb_tail import Tail, read_tail, repeated_tail
-from shipper.decode.mariadb_text import Client, client, is_closed, maybe_truncated, unescape
+from shipper.decode.mariadb_text import Client, client, maybe_truncated, unescape
 from shipper.errors import MalformedError
-from shipper.model import QUERY, AuditRecord
+from shipper.model import AuditRecord
 
 NAME: Final = "mariadb"
 RDS: Final = "rds-mysql"
 AURORA: Final = "aurora-mysql"
 
 _LINE_FEED: Final = ord("\n")
-_SHORT: Final = 2000  # characters of a row without its statement, for the fast path
+# Characters of a row without its statement on the fast path: less than HEAD_BYTES_MAX bytes.
+_SHORT: Final = 1000
+_LONG, _LIMIT = 255, 1024  # characters of a statement that may take 1024 bytes
 _DIGITS: Final = 18
 _CLOCK: Final = re.compile(CLOCK)
 _SERVER: Final = re.compile(SERVER)
-_STATUS: Final = re.compile("-?[0-9]{1,10}")
 _AURORA_CLOCK: Final = re.compile("[0-9]{16}")
 _KNOWN: Final = f"{CLOCK},{SERVER},"
 
 
-def _free_start(any_: str, field: str) -> str:
-    """Give the start of a row with a free clock: it is known only by the row's anchor.
-
-    At least time, server host, user and host stand before it. The first byte begins neither
-    framing nor another format; a syslog header has a format of its own.
-    """
-    return (
-        rf"(?!{syslog_header.PLAIN.decode()})(?![\s\0<{{\"\[\],]){field}{{1,200}}+,{field}{{0,255}}+,"
-        rf"{any_}{{0,1500}}?,{field}{{0,255}}+,{INTEGER},{INTEGER},"
-        rf"(?:{'|'.join(mariadb_row.OPERATIONS)}),"
-    )
-
-
-# In foreign bytes a free clock is looked for at line starts, and nothing that may start another
-# record stands before the anchor: it would be found first while the anchor has not arrived.
-_TEMPERED: Final = r'(?:(?![0-9]{8} |[0-9]{16},)[^%s\n{<"])'
-_FREE: Final = _free_start(r"[^\n]", r"[^,\n]")
-_FREE_FOUND: Final = _free_start(_TEMPERED % "", _TEMPERED % ",")
+# A row with a free clock is known only by its anchor; at least time, server host, user and host
+# stand before it. The first byte begins neither framing nor another format; a syslog header has a
+# format of its own.
+_FREE: Final = (
+    rf"(?!{syslog_header.PLAIN})(?![\s\0<{{\"\[\],])[^,\n]{{1,200}}+,[^,\n]{{0,255}}+,"
+    rf"[^\n]{{0,1500}}?,[^,\n]{{0,255}}+,{INTEGER},{INTEGER},"
+    rf"(?:{'|'.join(mariadb_row.OPERATIONS)}),"
+)
 _START: Final = f"(?:{_KNOWN}|{_FREE})".encode()
-_FOUND: Final = rf"(?:{_KNOWN}|(?<=\n){_FREE_FOUND})".encode()
 
 _ROW_START: Final = re.compile(_KNOWN.encode())
 _QUERY_ANCHOR: Final = re.compile(f",{INTEGER},{INTEGER},QUERY,".encode())
@@ -70,7 +60,7 @@ class MariaDb:
 
     name: ClassVar[str] = NAME
     start: ClassVar[bytes] = _START
-    found_by: ClassVar[bytes] = _FOUND
+    found_by: ClassVar[bytes] = rf"(?:{_KNOWN}|(?<=\n){_FREE})".encode()
     # Any text can stand inside a statement, only not an unescaped quote: `end` judges.
     interrupted_by: ClassVar[bytes] = rb"[^\s\S]"
 
@@ -90,53 +80,50 @@ class MariaDb:
         lines = block.decode("latin-1").split("\n")
         if lines.pop():
             return None
+        ends = list(accumulate([len(line) + 1 for line in lines], initial=offset))
         try:
-            records = list(map(self._line, lines))
+            records = self._records(lines)
         except (ValueError, MalformedError):
             return None
-        ends = list(accumulate([len(line) + 1 for line in lines], initial=offset))
         return Decoded(records, ends[:-1], ends[1:])
 
-    def _line(self, line: str) -> AuditRecord:
-        """Read a row without commas in its names; ValueError where `careful` should look."""
-        size = len(line)
-        if not line.isascii():
-            line = line.encode("latin-1").decode()
-        time, server, user, host, connection, query, rest = line.split(",", 6)
-        timestamp, aurora = self._heads[time]
-        host, ip, port = self._clients[host]
-        ids = connection + query
-        if not (ids.isdecimal() and ids.isascii() and max(len(connection), len(query)) <= _DIGITS):
-            raise ValueError(ids)
-        extra: dict[str, Any] = {"serverhost": self._servers[server], "query_id": int(query)}
-        if port:
-            extra.update(port)
-        # fmt: off
-        if rest.startswith("QUERY,"):
-            db, opening, text = rest[6:].partition(",'")
-            text, closing, status = text.rpartition("',")
-            rds = status.endswith(",,")
-            code = 0 if status == "0" else _status(status[:-2] if rds else status)
-            written = len(text) if text.isascii() else len(text.encode())
-            if not (opening and closing and is_closed(text)) or "," in db or written + _SHORT < size:
+    def _records(self, lines: list[str]) -> list[AuditRecord]:
+        """Read rows without commas in their names; ValueError where `careful` should look."""
+        heads, servers, clients, tails = self._heads, self._servers, self._clients, self._tails
+        records = []
+        for written in lines:
+            line = written if written.isascii() else written.encode("latin-1").decode()
+            time, server, user, host, connection, query, tail = line.split(",", 6)
+            timestamp, aurora = heads[time]
+            host, ip, port = clients[host]
+            ids = connection + query
+            if not (ids.isdecimal() and ids.isascii() and len(ids) <= _DIGITS):
+                raise ValueError(ids)
+            extra = {"serverhost": servers[server], "query_id": int(query), **port}
+            sqltext, rest = None, len(line)
+            if tail.startswith("QUERY,"):
+                # What is left without the statement repeats, as the other tails do.
+                opened, closed = tail.index(",'") + 2, tail.rindex("'")
+                if closed < opened:
+                    raise ValueError(line)
+                text = tail[opened:closed]
+                tail = tail[:opened] + tail[closed:]
+                sqltext = unescape(text)
+                rest -= len(text)
+                if _LONG <= len(text) <= _LIMIT and maybe_truncated(len(text.encode())):
+                    extra["maybe_truncated"] = ["sqltext"]
+            if rest > _SHORT:
                 raise ValueError(line)
-            if maybe_truncated(written):
-                extra["maybe_truncated"] = ["sqltext"]
-            return AuditRecord(
-                "QUERY", None, timestamp, None, int(connection), code,
-                unescape(text), user, None, None, None, host, ip, db, QUERY,
-                AURORA if aurora else RDS if rds else NAME, extra,
-            )
-        if size > _SHORT:
-            raise ValueError(line)
-        said = self._tails[rest]
-        extra.update(said.extra)
-        return AuditRecord(
-            said.name, None, timestamp, None, int(connection), said.status,
-            None, user, None, None, None, host, ip, said.db, said.kind,
-            AURORA if aurora else RDS if said.rds else NAME, extra,
-        )
-        # fmt: on
+            name, kind, code, db, _, rds, said = tails[tail]
+            if said:
+                extra.update(said)
+            # fmt: off
+            records.append(AuditRecord(
+                name, None, timestamp, None, int(connection), code, sqltext, user, None, None, None,
+                host, ip, db, kind, AURORA if aurora else RDS if rds else NAME, extra,
+            ))
+            # fmt: on
+        return records
 
     def _head(self, time: str) -> tuple[str, bool]:
         """Read a known clock, and say whether it is Aurora's."""
@@ -170,13 +157,13 @@ class MariaDb:
         row = split_row(raw.removesuffix(b"\n").decode("latin-1"))
         if row is None:
             raise MalformedError("not the columns of a row")
-        written = len(row.thing)
+        cut = maybe_truncated(len(row.thing))
         row = Row(*[_text(cell) for cell in row])
         host, ip, port = client(row.host)
         said = read_tail(row.operation, row.db, row.thing, row.status, row.more)
         extra = {"serverhost": row.server, "query_id": int(row.query), **port, **said.extra}
         query = row.operation == "QUERY"
-        if query and maybe_truncated(written):
+        if query and cut:
             extra["maybe_truncated"] = ["sqltext"]
         try:
             timestamp = self._clock[row.time]
@@ -236,12 +223,6 @@ def _server(text: str) -> str:
     if not _SERVER.fullmatch(text):
         raise ValueError(text)
     return text
-
-
-def _status(text: str) -> int | None:
-    if text and not _STATUS.fullmatch(text):
-        raise ValueError(text)
-    return int(text) if text else None
 
 
 def _text(cell: str) -> str:

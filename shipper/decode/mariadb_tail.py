@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final, NamedTuple
 
-from shipper.decode.mariadb_row import SESSION, TABLES, split_tail
+from shipper.decode.mariadb_row import QUERY_END, SESSION, TABLES, split_tail
 from shipper.model import CHANGE_USER, CONNECT, DISCONNECT, OTHER, QUERY, TABLE
 
 _KINDS: Final = {
@@ -17,6 +18,7 @@ _KINDS: Final = {
 }
 _RDS_TYPES: Final = ("UNDEFINED", "TCP/IP", "SOCKET", "NAMED_PIPE", "SSL", "SHARED_MEMORY")
 _RDS_QUERY: Final = ",,"  # two empty columns behind the status
+_QUERY_FRAME: Final = re.compile(f"([^,]*),''{QUERY_END}")
 _REPEATED: Final = (*SESSION, *TABLES)
 
 
@@ -33,12 +35,16 @@ class Tail(NamedTuple):
 
 
 def repeated_tail(text: str) -> Tail:
-    """Read `CONNECT,shop,,0`, the end of a row from its operation on.
+    """Read `CONNECT,shop,,0` or, without the statement, `QUERY,shop,'',0`.
 
     ValueError where only the whole row can tell.
     """
     operation, _, rest = text.partition(",")
-    parts = split_tail(operation, f",{rest}") if operation in _REPEATED else None
+    if operation == "QUERY":
+        frame = _QUERY_FRAME.fullmatch(rest)
+        parts = (frame[1], "", frame[2], frame[3]) if frame else None
+    else:
+        parts = split_tail(operation, f",{rest}") if operation in _REPEATED else None
     if parts is None or "," in parts[0]:
         raise ValueError(text)
     return read_tail(operation, *parts)

@@ -11,7 +11,14 @@ from __future__ import annotations
 import ipaddress
 from typing import Any, Final, NamedTuple
 
-_ESCAPES: Final = (("\\n", "\n"), ("\\t", "\t"), ("\\r", "\r"), ("\\b", "\b"), ("\\f", "\f"))
+_ESCAPES: Final = (
+    ("\\'", "'"),
+    ("\\n", "\n"),
+    ("\\t", "\t"),
+    ("\\r", "\r"),
+    ("\\b", "\b"),
+    ("\\f", "\f"),
+)
 
 # server_audit_query_log_limit is 1024 by default. A text that was cut there may end a few bytes
 # earlier, since no escape is split; nothing else marks it.
@@ -20,37 +27,42 @@ _CUT_MAX: Final = 1024
 
 
 def unescape(text: str) -> str:
-    """Undo the escapes of a statement; unknown ones stay as they are."""
+    """Undo the escapes of a statement; unknown ones stay as they are.
+
+    ValueError for a quote that is not escaped, and for a last backslash that would escape the
+    closing quote: then `text` is not what stands between the quotes of one row.
+    """
     if "\\" not in text:
+        if "'" in text:
+            raise ValueError(text)
         return text
-    if "\\\\" not in text:
-        return _unescape(text)
-    # Split at the escaped backslashes, each backslash that is left begins an escape.
-    return "\\".join([_unescape(part) for part in text.split("\\\\")])
+    if "\\\\" in text:
+        return _unescape_parts(text)
+    plain = text.replace("\\'", "'")
+    if len(text) - len(plain) != text.count("'") or text[-1] == "\\":
+        raise ValueError(text)
+    return _escapes(plain) if "\\" in plain else plain
 
 
-def _unescape(text: str) -> str:
-    text = text.replace("\\'", "'")
-    if "\\" in text:
-        for escape, char in _ESCAPES:
-            text = text.replace(escape, char)
+def _unescape_parts(text: str) -> str:
+    # Between the escaped backslashes, each backslash that is left begins an escape.
+    parts = text.split("\\\\")
+    if sum([part.count("\\'") for part in parts]) != text.count("'") or parts[-1][-1:] == "\\":
+        raise ValueError(text)
+    return "\\".join([_escapes(part) if "\\" in part else part for part in parts])
+
+
+def _escapes(text: str) -> str:
+    for escape, char in _ESCAPES:
+        text = text.replace(escape, char)
+        if "\\" not in text:
+            break
     return text
 
 
-def is_closed(text: str) -> bool:
-    """Say whether every quote inside the statement `text` is escaped, and the one behind is not."""
-    if "\\" not in text:
-        return "'" not in text
-    if "\\\\" not in text:
-        return text[-1] != "\\" and text.count("'") == text.count("\\'")
-    parts = text.split("\\\\")
-    escaped = sum([part.count("\\'") for part in parts])
-    return not parts[-1].endswith("\\") and text.count("'") == escaped
-
-
-def maybe_truncated(written_bytes: int) -> bool:
-    """Say whether a statement that takes so many bytes in the log looks cut."""
-    return _CUT_MIN <= written_bytes <= _CUT_MAX
+def maybe_truncated(written: int) -> bool:
+    """Say whether a statement that takes `written` bytes in the log looks cut."""
+    return _CUT_MIN <= written <= _CUT_MAX
 
 
 class Client(NamedTuple):

@@ -130,10 +130,12 @@ def _extra_members(pairs: list[tuple[str, Any]], owned: frozenset[str]) -> dict[
     repeated: dict[str, list[Any]] = {}
     for key, value in reversed(pairs):
         if key in owned or key in rest or key in _OURS:
-            repeated.setdefault(key, []).insert(0, value)
+            repeated.setdefault(key, []).append(value)
         else:
             rest[key] = value
-    return {**rest, "repeated": repeated} if repeated else rest
+    if repeated:
+        rest["repeated"] = {key: values[::-1] for key, values in repeated.items()}
+    return rest
 
 
 def _database(objects: Any) -> str | None:

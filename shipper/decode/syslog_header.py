@@ -10,66 +10,81 @@ for a header, and a header for the free time stamp of a MariaDB row.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, tzinfo
-from typing import Final
+import re
+from datetime import UTC, datetime
+from typing import Any, Final
 
+from shipper.decode.base import Memo, Options
 from shipper.decode.timestamps import utc_text
 
-MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-_BSD_TIME: Final = rb"(?:%b) [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}" % "|".join(MONTHS).encode()
+_MONTHS: Final = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
+_BSD_TIME: Final = rf"(?:{_MONTHS}) [ 0-9][0-9] [0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}"
 _ISO_TIME: Final = (
-    rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}"
-    rb"(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}"
+    r"(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})"
 )
-_PRIORITY: Final = rb"<(?P<priority>[0-9]{1,3})>"
-_HOST: Final = rb"[^\s,]{1,255}"
-_TAG: Final = rb"[^\s,:\[\]]{1,64}"
-_PID: Final = rb"(?:\[[^\s,\[\]]{0,32}\])?"
-_WORD: Final = rb"[^\s,]{1,128}"
-# Values of structured data are quoted; `"`, `\` and `]` inside them are escaped.
-_DATA: Final = rb'(?:-|(?:\[(?:[^"\]\n]|"(?:[^"\\\n]|\\[^\n])*+"){0,1000}+\])++)'
+_HOST: Final = r"[^\s,]{1,255}"
+_TAG: Final = r"[^\s,:\[\]]{1,64}"
+_PID: Final = r"(?:\[[^\s,\[\]]{0,32}\])?"
+_WORD: Final = r"[^\s,]{1,128}"
 
-# What follows the priority in files without one.
-PLAIN: Final = rb"(?:%b|%b) (?:%b )?%b%b:" % (_BSD_TIME, _ISO_TIME, _HOST, _TAG, _PID)
-_NAMED: Final = rb"(?:%b)?(?P<time>%b|%b) (?:(?P<host>%b) )?(?P<ident>%b)%b: ?" % (
-    _PRIORITY,
-    _BSD_TIME,
-    _ISO_TIME,
-    _HOST,
-    _TAG,
-    _PID,
+# What follows the priority, if there is one.
+PLAIN: Final = rf"(?:{_BSD_TIME}|{_ISO_TIME}) (?:{_HOST} )?{_TAG}{_PID}:"
+_NAMED: Final = (
+    rf"(?:<(?P<priority>[0-9]{{1,3}})>)?(?P<time>{_BSD_TIME}|{_ISO_TIME})"
+    rf" (?:(?P<host>{_HOST}) )?(?P<ident>{_TAG}){_PID}: ?"
 )
 _NAMED_5424: Final = (
-    rb"<(?P<priority_5424>[0-9]{1,3})>1 (?:-|(?P<time_5424>%b)) (?:-|(?P<host_5424>%b))"
-    rb" (?:-|(?P<ident_5424>%b)) %b %b %b(?: (?:\xef\xbb\xbf)?|(?=\n))"
-    % (_ISO_TIME, _HOST, _WORD, _WORD, _WORD, _DATA)
+    rf"<(?P<priority_>[0-9]{{1,3}})>1 (?:-|(?P<time_>{_ISO_TIME})) (?:-|(?P<host_>{_HOST}))"
+    rf" (?:-|(?P<ident_>{_WORD})) {_WORD} {_WORD} (?:-|\[[^\n]{{0,1000}}?\])"
+    r"(?: (?:\xef\xbb\xbf)?|(?=\n))"
 )
-NAMED: Final = rb"(?:%b|%b)" % (_NAMED_5424, _NAMED)
+NAMED: Final = f"(?:{_NAMED_5424}|{_NAMED})"
+HEADER: Final = re.sub(r"\?P<[a-z_]+>", "?:", NAMED)
 
 
-def bsd_time(text: str, zone: tzinfo, latest: datetime) -> str | None:
-    """Read `Feb 12 07:18:30` as UTC, in the latest year in which it is not after `latest`.
+class Headers:
+    """Reader of matched headers; remembers their times."""
 
-    None where no year has such a day.
-    """
-    month = MONTHS.index(text[:3]) + 1
-    day, (hour, minute, second) = int(text[4:6]), map(int, text[7:].split(":"))
-    last = latest.astimezone(zone).year if latest.year < datetime.max.year else latest.year
-    # Eight years: the longest way between two 29ths of February.
-    for year in range(last, max(last - 9, 0), -1):
+    def __init__(self, options: Options) -> None:
+        """Read times without a zone in the server's, and times without a year as the latest."""
+        self._options = options
+        self._times: Memo[str | None] = Memo(self._time)
+
+    def read(self, match: re.Match[bytes]) -> dict[str, Any]:
+        """Give `host`, `ident`, `priority`, `timestamp` and `info` as far as they are there."""
+        said = {key.rstrip("_"): value for key, value in match.groupdict().items() if value}
+        texts = {key: value.decode("utf-8", "backslashreplace") for key, value in said.items()}
+        header: dict[str, Any] = {key: texts[key] for key in ("host", "ident") if key in texts}
+        if "priority" in texts:
+            header["priority"] = int(texts["priority"])
+        if "time" in texts and (timestamp := self._times[texts["time"]]) is not None:
+            header["timestamp"] = timestamp
+        if info := texts.get("info", "").strip():
+            header["info"] = info
+        return header
+
+    def _time(self, text: str) -> str | None:
         try:
-            moment = datetime(year, month, day, hour, minute, second, tzinfo=zone).astimezone(UTC)
+            return (
+                self._bsd_time(text)
+                if text[:1].isalpha()
+                else utc_text(datetime.fromisoformat(text))
+            )
         except (ValueError, OverflowError):
-            continue
-        if moment <= latest:
-            return utc_text(moment)
-    return None
+            return None
 
-
-def iso_time(text: str) -> str | None:
-    """Read a time with its zone as UTC; None where it is none."""
-    try:
-        return utc_text(datetime.fromisoformat(text))
-    except (ValueError, OverflowError):
+    def _bsd_time(self, text: str) -> str | None:
+        """Read `Feb 12 07:18:30`; None where no year has such a day."""
+        zone, latest = self._options.timezone, self._options.latest
+        month = _MONTHS.split("|").index(text[:3]) + 1
+        day, (hour, minute, second) = int(text[4:6]), map(int, text[7:].split(":"))
+        # The zone may be a day ahead; eight years is the longest way between two 29ths of February.
+        for year in range(min(latest.year + 1, 9999), max(latest.year - 9, 1), -1):
+            try:
+                moment = datetime(year, month, day, hour, minute, second, tzinfo=zone)
+                if moment.astimezone(UTC) <= latest:
+                    return utc_text(moment)
+            except (ValueError, OverflowError):
+                continue
         return None

@@ -39,7 +39,7 @@ _START: Final = r"<AUDIT_RECORD>[ \t\r\n]{0,64}+<[A-Z]"
 def elements(text: str) -> dict[str, str] | None:
     """Read a run of elements that hold text only; None if there is anything else."""
     found = _ELEMENT.findall(text)
-    if sum(len(whole) for whole, _, _ in found) != len(text):
+    if len("".join([whole for whole, _, _ in found])) != len(text):
         return None
     return {name.lower(): value for _, name, value in found}
 

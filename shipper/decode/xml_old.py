@@ -44,7 +44,7 @@ _STARTUP_END: Final = re.compile(_STARTUP_TAIL.encode())
 def attributes(text: str) -> dict[str, str] | None:
     """Read a run of attributes, each with a blank before it; None if there is anything else."""
     found = _ATTRIBUTE.findall(text)
-    if sum(len(whole) for whole, _, _ in found) != len(text):
+    if len("".join([whole for whole, _, _ in found])) != len(text):
         return None
     return {name.lower(): value for _, name, value in found}
 

@@ -39,7 +39,7 @@ KEY_CHARACTERS_MAX: Final = 2048
 SAMPLE_CHARACTERS: Final = 8192
 
 # Of a repeated field the last one counts: it must not be one that each record has its own of.
-_VARYING: Final = frozenset(("record", "record_id", "timestamp", "connection_id", "sqltext"))
+_VARYING: Final = frozenset(("record", "record_id", "timestamp", "connection_id"))
 
 _Row = tuple[str, ...]
 _Prototype = tuple[Any, ...]
@@ -145,10 +145,12 @@ class BlockReader:
         """Read what all records with this key share, and remember it; None if it is not clear."""
         if not row[NUMBER]:
             return None  # no layout fits
-        name, before, between, _, after = map(_utf8, key)
+        name, before, between, has_sql, after = map(_utf8, key)
         inner = before + between + after.removesuffix("/").rstrip()
         fields = self._syntax.fields(inner)
         if fields is None or not _VARYING.isdisjoint(fields):
+            return None
+        if "sqltext" in fields and (has_sql or fields["sqltext"]):  # but NEW's <SQLTEXT/>
             return None
         time = row[1] if reader.layout.time_first else row[3]
         head = {"name": name, reader.layout.head[1].lower(): row[2], "timestamp": time}

@@ -34,6 +34,9 @@ def record_of(escaped: Mapping[str, Any], syntax: str, clock: Mapping[str, str])
 
     Raises MalformedError.
     """
+    texts = [value for value in escaped.values() if isinstance(value, str)]
+    if len(texts) == len(escaped) and "&" not in "".join(texts):  # the usual case
+        return flat_record(escaped, f"{_writer(escaped)}-{syntax}", clock)
     percona = "record" in escaped
     literal = "startup_options" if percona else None  # never escaped there
     fields = {k: v if k == literal else _unescaped(v) for k, v in escaped.items()}

@@ -106,3 +106,6 @@ class Writer:
 
     def __repr__(self) -> str:
         return f"<Writer {self.name}>"
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:  # noqa: FBT001 hypothesis calls it
+        printer.text(repr(self))

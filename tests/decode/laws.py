@@ -18,10 +18,18 @@ Items = list[dict[str, Any]]
 Formats = Sequence[type[Format]]
 
 # What may lie between items, from the description of the layouts (formats.md 1.1, 2.1, 3.2, 3.3,
-# 4.6) and not from the engine: headers, footers, separators, blanks, padding, a byte order mark.
+# 4.6) and not from the engine: headers, footers, separators, blanks, padding, a byte order mark,
+# the envelope of an Azure blob.
 _BETWEEN = re.compile(
-    rb"(?:[ \t\n\r\x0b\x0c\x00]|\xef\xbb\xbf|<\?xml version=\"1\.0\" encoding=\"(?:UTF|utf)-8\"\?>"
-    rb"|<AUDIT>|</AUDIT>|\[|\]\}?|,|null(?=\s)|\{\s*\"records\"\s*:\s*\[)*+"
+    rb"""(?: [ \t\n\r\x0b\x0c\x00]
+         |   \xef\xbb\xbf
+         |   <\?xml\ version="1\.0"\ encoding="(?:UTF|utf)-8"\?>
+         |   <AUDIT> | </AUDIT>
+         |   \[ | \] | ,
+         |   \{\s*"records"\s*:\s*\[ | \]\}
+         |   null(?=\s)
+         )*""",
+    re.VERBOSE,
 )
 
 

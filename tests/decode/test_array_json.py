@@ -324,6 +324,12 @@ def test_one_odd_record_does_not_make_its_block_slow(layout: str) -> None:
     assert list(decoded.records) == [format_.careful(block[s - 100 : e - 100]) for s, e in spans]
 
 
+def test_a_general_record_with_another_ones_data_reads_alike_on_both_paths() -> None:
+    odd = {key: value for key, value in GENERAL.items() if key != "general_data"}
+    raw = record(odd, {"query_data": {"query": "q"}})
+    laws.check_all(raw + b",\n" + raw, 5)
+
+
 def test_a_block_whose_records_are_not_all_apart_is_left_to_the_careful_path() -> None:
     format_ = ArrayJson(Context(Options()))
     good = record(GENERAL)
