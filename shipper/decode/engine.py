@@ -17,7 +17,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from shipper.decode.base import BROKEN, LOOKAHEAD, Context, Format, Options
+from shipper.decode.base import BROKEN, LOOKAHEAD, MORE, Context, Format, Options
 from shipper.errors import MalformedError
 from shipper.model import EXCERPT_BYTES, Block, Defect, Reason, Span
 
@@ -65,7 +65,7 @@ class Decoder:
         self._data = b""
         self._at = 0  # index in _data of the first byte that belongs to no item yet
         self._base = start  # offset of _data[0] in the segment
-        self._seen = 0  # index up to which _data was searched for an interrupt of the item at _at
+        self._reach = LOOKAHEAD  # how far the record at _at is looked at; doubles
         self._sought = 0  # index up to which _data was searched for the start of the next item
         self._slow_until = 0  # index up to which `fast` has refused
         self._window_max = min(BLOCK_BYTES, self._options.record_bytes_max)
@@ -99,7 +99,6 @@ class Decoder:
         """Append to what is held, and let go of what belongs to finished items."""
         self._data = self._data[self._at :] + data if self._at < len(self._data) else data
         self._base += self._at
-        self._seen = max(self._seen - self._at, 0)
         self._sought = max(self._sought - self._at, 0)
         self._slow_until = max(self._slow_until - self._at, 0)
         self._at = 0
@@ -124,8 +123,10 @@ class Decoder:
         """Take a run of whole records at once, if the current format can."""
         at, data = self._at, self._data
         while at >= self._slow_until:
-            cut = self._format.cut(data, at, min(at + self._window, len(data)))
+            stop = min(at + self._window, len(data))
+            cut = self._format.cut(data, at, stop)
             if cut <= at:
+                self._slow_until = stop  # at most one record reaches beyond it
                 return False
             whole = at == 0 and cut == len(data)
             decoded = self._format.fast(data if whole else data[at:cut], self._base + at)
@@ -167,35 +168,41 @@ class Decoder:
         return None
 
     def _record(self, block: Block, *, final: bool) -> bool:
+        """Take the record that starts here, or prove that it was cut.
+
+        The bytes are looked at in windows that double from the record's start. So what is decided
+        depends on the bytes and never on how many are held, and a cut record costs no more than
+        the way to where the next one starts.
+        """
         at, format_ = self._at, self._format
-        limit = at + self._options.record_bytes_max
-        # What lies beyond the limit must not influence the decision, or it would depend on how
-        # much of it we happen to hold.
-        data = self._data if len(self._data) <= limit else self._data[:limit]
-        final = final and len(self._data) <= limit
-        end = format_.end(data, at, final)
-        if end == BROKEN:
-            # Before looking at interrupts: those beyond the broken place may not be here yet.
-            return self._foreign(block, final=final, reason=Reason.CUT)
-        if end < BROKEN:
-            self._defect(block, Reason.CUT, "the record has no end", -end)
+        most, held = self._options.record_bytes_max, len(self._data) - self._at
+        while True:
+            size = min(self._reach, most)
+            data = self._data[at : at + size]
+            last = final and held <= size
+            end = format_.end(data, 0, last)
+            if end == BROKEN:
+                return self._foreign(block, final=final, reason=Reason.CUT)
+            if end < BROKEN:
+                self._defect(block, Reason.CUT, "the record has no end", at - end)
+                return True
+            if end == MORE and held < size and not final:
+                return False
+            interrupt = self._interrupts[format_].search(data, 1, end or size)
+            if interrupt is not None:
+                place = at + interrupt.start()
+                self._defect(block, Reason.CUT, "another record starts inside", place)
+            elif end > 0:
+                self._whole(block, at + end)
+            elif size == most <= held:
+                detail = f"no end within the limit of {most} bytes"
+                self._defect(block, Reason.TOO_LARGE, detail, at + most)
+            elif last:
+                self._defect(block, Reason.CUT, "the input ends inside the record", at + held)
+            else:
+                self._reach *= 2
+                continue
             return True
-        stop = end if end > at else len(data)
-        interrupt = self._interrupts[format_].search(data, max(at + 1, self._seen), stop)
-        if interrupt is not None:
-            self._defect(block, Reason.CUT, "another record starts inside", interrupt.start())
-        elif end > at:
-            self._whole(block, end)
-        elif len(data) == limit:
-            detail = f"no end within the limit of {limit - at} bytes"
-            self._defect(block, Reason.TOO_LARGE, detail, limit)
-        elif final:
-            self._defect(block, Reason.CUT, "the input ends inside the record", len(data))
-        else:
-            # A start may lie across the edge of what we hold: look at its length again.
-            self._seen = max(len(data) - LOOKAHEAD, at)
-            return False
-        return True
 
     def _whole(self, block: Block, end: int) -> None:
         """Read `_data[_at:end]`, known to be one whole record."""
@@ -246,7 +253,8 @@ class Decoder:
 
     def _advance(self, at: int) -> None:
         self._at = at
-        self._seen = self._sought = at
+        self._sought = at
+        self._reach = LOOKAHEAD
 
 
 def _is_utf8(raw: bytes) -> bool:

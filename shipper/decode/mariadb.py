@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import re
 from itertools import accumulate
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from shipper.decode import base, mariadb_row, syslog_header
 from shipper.decode.base import BROKEN, MORE, Context, Decoded, Memo
 from shipper.decode.mariadb_row import CLOCK, HEAD_BYTES_MAX, INTEGER, SERVER, Row, split_row
 from shipper.decode.mariadb_tail import Tail, read_tail, repeated_tail
-from shipper.decode.mariadb_text import Client, client, maybe_truncated, unescape
+from shipper.decode.mariadb_text import client, maybe_truncated, unescape
 from shipper.errors import MalformedError
 from shipper.model import AuditRecord
 
@@ -29,10 +29,11 @@ _LINE_FEED: Final = ord("\n")
 # Characters of a row without its statement on the fast path: less than HEAD_BYTES_MAX bytes.
 _SHORT: Final = 1000
 _LONG, _LIMIT = 255, 1024  # characters of a statement that may take 1024 bytes
-_DIGITS: Final = 18
-_CLOCK: Final = re.compile(CLOCK)
-_SERVER: Final = re.compile(SERVER)
 _AURORA_CLOCK: Final = re.compile("[0-9]{16}")
+_CLOCK: Final = re.compile(CLOCK)
+_SECONDS: Final = re.compile("[0-9]{10}")
+_SERVER: Final = re.compile(SERVER)
+_INTEGER: Final = re.compile(INTEGER)
 _KNOWN: Final = f"{CLOCK},{SERVER},"
 
 
@@ -67,9 +68,9 @@ class MariaDb:
     def __init__(self, context: Context) -> None:
         """Keep the decoder's clock, and memos of what repeats from row to row."""
         self._clock = context.clock
-        self._heads: Memo[tuple[str, bool]] = Memo(self._head)
-        self._servers: Memo[str] = Memo(_server)
-        self._clients: Memo[Client] = Memo(client)
+        self._times: Memo[str] = Memo(self._time)
+        self._seconds: Memo[str] = Memo(self._second)
+        self._sessions: Memo[_Session] = Memo(_session)
         self._tails: Memo[Tail] = Memo(repeated_tail)
 
     cut = staticmethod(base.last_line_end)
@@ -88,48 +89,52 @@ class MariaDb:
         return Decoded(records, ends[:-1], ends[1:])
 
     def _records(self, lines: list[str]) -> list[AuditRecord]:
-        """Read rows without commas in their names; ValueError where `careful` should look."""
-        heads, servers, clients, tails = self._heads, self._servers, self._clients, self._tails
+        """Read rows without commas in their names; ValueError where `careful` should look.
+
+        Time, session and what stands around a statement repeat from row to row.
+        """
+        times, seconds, sessions, tails = self._times, self._seconds, self._sessions, self._tails
         records = []
         for written in lines:
             line = written if written.isascii() else written.encode("latin-1").decode()
-            time, server, user, host, connection, query, tail = line.split(",", 6)
-            timestamp, aurora = heads[time]
-            host, ip, port = clients[host]
-            ids = connection + query
-            if not (ids.isdecimal() and ids.isascii() and len(ids) <= _DIGITS):
-                raise ValueError(ids)
-            extra = {"serverhost": servers[server], "query_id": int(query), **port}
-            sqltext, rest = None, len(line)
-            if tail.startswith("QUERY,"):
-                # What is left without the statement repeats, as the other tails do.
-                opened, closed = tail.index(",'") + 2, tail.rindex("'")
+            sqltext, text, place = None, "", line.find(",QUERY,")
+            if place < 0:
+                tail = line.split(",", 6)[-1]
+                place = len(line) - len(tail) - 1
+            else:
+                opened, closed = line.index(",'", place + 7) + 2, line.rindex("'")
                 if closed < opened:
                     raise ValueError(line)
-                text = tail[opened:closed]
-                tail = tail[:opened] + tail[closed:]
-                sqltext = unescape(text)
-                rest -= len(text)
-                if _LONG <= len(text) <= _LIMIT and maybe_truncated(len(text.encode())):
-                    extra["maybe_truncated"] = ["sqltext"]
-            if rest > _SHORT:
-                raise ValueError(line)
+                text = line[opened:closed]
+                sqltext, tail = unescape(text), line[place + 1 : opened] + line[closed:]
+            head, _, query = line[:place].rpartition(",")
+            time, session = head.split(",", 1)
+            aurora = time.isdecimal() and time.isascii()
+            timestamp = f"{seconds[time[:-6]]}.{time[-6:]}Z" if aurora else times[time]
+            user, host, ip, connection, own = sessions[session]
             name, kind, code, db, _, rds, said = tails[tail]
-            if said:
-                extra.update(said)
+            if len(line) - len(text) > _SHORT or not _is_number(query):
+                raise ValueError(line)
+            extra = {**own, "query_id": int(query), **said}
+            if _LONG <= len(text) <= _LIMIT and maybe_truncated(len(text.encode())):
+                extra["maybe_truncated"] = ["sqltext"]
             # fmt: off
             records.append(AuditRecord(
-                name, None, timestamp, None, int(connection), code, sqltext, user, None, None, None,
+                name, None, timestamp, None, connection, code, sqltext, user, None, None, None,
                 host, ip, db, kind, AURORA if aurora else RDS if rds else NAME, extra,
             ))
             # fmt: on
         return records
 
-    def _head(self, time: str) -> tuple[str, bool]:
-        """Read a known clock, and say whether it is Aurora's."""
-        if not _CLOCK.fullmatch(time):
-            raise ValueError(time)
-        return self._clock[time], _AURORA_CLOCK.fullmatch(time) is not None
+    def _time(self, text: str) -> str:
+        if not _CLOCK.fullmatch(text):
+            raise ValueError(text)
+        return self._clock[text]
+
+    def _second(self, text: str) -> str:
+        if not _SECONDS.fullmatch(text):
+            raise ValueError(text)
+        return self._clock[text][:-1]
 
     def end(self, data: bytes, start: int, final: bool) -> int:  # noqa: FBT001 hot call
         """Find the end of a statement, or of a line that is a row without one."""
@@ -157,13 +162,14 @@ class MariaDb:
         row = split_row(raw.removesuffix(b"\n").decode("latin-1"))
         if row is None:
             raise MalformedError("not the columns of a row")
-        cut = maybe_truncated(len(row.thing))
+        query = row.operation == "QUERY"
+        sqltext = _text(unescape(row.thing)) if query else None
+        cut = query and maybe_truncated(len(row.thing))
         row = Row(*[_text(cell) for cell in row])
         host, ip, port = client(row.host)
         said = read_tail(row.operation, row.db, row.thing, row.status, row.more)
-        extra = {"serverhost": row.server, "query_id": int(row.query), **port, **said.extra}
-        query = row.operation == "QUERY"
-        if query and cut:
+        extra = {"serverhost": row.server, **port, "query_id": int(row.query), **said.extra}
+        if cut:
             extra["maybe_truncated"] = ["sqltext"]
         try:
             timestamp = self._clock[row.time]
@@ -174,7 +180,7 @@ class MariaDb:
             timestamp=timestamp,
             connection_id=_connection_id(row.connection),
             status=said.status,
-            sqltext=unescape(row.thing) if query else None,
+            sqltext=sqltext,
             user=row.user,
             priv_user=said.priv_user,
             host=host,
@@ -219,10 +225,21 @@ def _connection_id(text: str) -> int:
     return number + 2**32 if number < 0 else number
 
 
-def _server(text: str) -> str:
-    if not _SERVER.fullmatch(text):
+# User, host, address, connection id, and what is said in `extra`.
+_Session = tuple[str, str, str | None, int, dict[str, Any]]
+
+
+def _session(text: str) -> _Session:
+    """Read `db1,app,10.0.0.7,3`; ValueError where only the whole row can tell."""
+    server, user, client_, connection = text.split(",")
+    if not _SERVER.fullmatch(server) or not _INTEGER.fullmatch(connection):
         raise ValueError(text)
-    return text
+    host, ip, extra = client(client_)
+    return user, host, ip, _connection_id(connection), {"serverhost": server, **extra}
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and text.isascii() and len(text) <= 18
 
 
 def _text(cell: str) -> str:

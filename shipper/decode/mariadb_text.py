@@ -11,14 +11,9 @@ from __future__ import annotations
 import ipaddress
 from typing import Any, Final, NamedTuple
 
-_ESCAPES: Final = (
-    ("\\'", "'"),
-    ("\\n", "\n"),
-    ("\\t", "\t"),
-    ("\\r", "\r"),
-    ("\\b", "\b"),
-    ("\\f", "\f"),
-)
+_ESCAPES: Final = (("\\n", "\n"), ("\\t", "\t"), ("\\r", "\r"), ("\\b", "\b"), ("\\f", "\f"))
+_PAIR: Final = "\\\\"
+_MARK: Final = "\x01"
 
 # server_audit_query_log_limit is 1024 by default. A text that was cut there may end a few bytes
 # earlier, since no escape is split; nothing else marks it.
@@ -36,28 +31,23 @@ def unescape(text: str) -> str:
         if "'" in text:
             raise ValueError(text)
         return text
-    if "\\\\" in text:
-        return _unescape_parts(text)
+    if _PAIR not in text:
+        return _unescape(text)
+    # An escaped backslash steps aside, so that each one that is left begins an escape. Its mark is
+    # cheapest where it does not widen the text; a surrogate is no character of any statement.
+    mark = _MARK if _MARK not in text else "\udcff"
+    return _unescape(text.replace(_PAIR, mark)).replace(mark, "\\")
+
+
+def _unescape(text: str) -> str:
     plain = text.replace("\\'", "'")
     if len(text) - len(plain) != text.count("'") or text[-1] == "\\":
         raise ValueError(text)
-    return _escapes(plain) if "\\" in plain else plain
-
-
-def _unescape_parts(text: str) -> str:
-    # Between the escaped backslashes, each backslash that is left begins an escape.
-    parts = text.split("\\\\")
-    if sum([part.count("\\'") for part in parts]) != text.count("'") or parts[-1][-1:] == "\\":
-        raise ValueError(text)
-    return "\\".join([_escapes(part) if "\\" in part else part for part in parts])
-
-
-def _escapes(text: str) -> str:
     for escape, char in _ESCAPES:
-        text = text.replace(escape, char)
-        if "\\" not in text:
+        if "\\" not in plain:
             break
-    return text
+        plain = plain.replace(escape, char)
+    return plain
 
 
 def maybe_truncated(written: int) -> bool:

@@ -6,6 +6,7 @@ The corpus writes from the description of the layouts and knows nothing of the d
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from decode.test_laws import LAYOUTS, laws_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
+RAW_LINE_FEEDS = {"PerconaCsv", "MariaDb"}
 by_layout = pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
 
 
@@ -55,6 +57,9 @@ def test_a_cut_record_does_not_take_its_neighbours_along(
 ) -> None:
     drawn = data.draw(st.lists(events(kinds(layout)), min_size=2, max_size=4))
     first, *others = (layout.fit(event) for event in drawn)
+    if layout.reader in RAW_LINE_FEEDS:
+        # A torn statement may leave lines that look like the start of any record.
+        first = replace(first, sql=first.sql.replace("\n", " "))
     whole = log(layout, [first], closed=False)
     head = len(layout.header)
     crashed = whole[: head + max(1, int((len(whole) - head) * keep))]
