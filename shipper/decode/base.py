@@ -124,7 +124,7 @@ XML_HEADER: Final = rb'<\?xml version="1\.0"'
 # The first character of the value belongs to it: a JSON or CSV value may end `<AUDIT_RECORD A=`.
 OLD_START: Final = rb'<AUDIT_RECORD\s+"?[A-Z_]+"?="[0-9A-Za-z]'
 PERCONA_JSON_START: Final = rb'\{"audit_record":\{"'
-CSV_START: Final = rb'"[A-Z][A-Za-z ]{1,30}","\d{1,20}_\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d","'
+CSV_START: Final = rb'"(?:clone|[A-Z][A-Za-z ]{1,30})","\d{1,20}_\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d","'
 ARRAY_START: Final = rb'\{\s*"timestamp"\s*:\s*"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"\s*,\s*"id"\s*:\s*\d'
 MCAFEE_START: Final = rb'\{"msg-type":"(?:header|activity)"'
 OUTBRAIN_START: Final = rb'\{"ts":"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d","type":"'

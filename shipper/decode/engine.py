@@ -68,7 +68,8 @@ class Decoder:
         self._reach = LOOKAHEAD  # how far the record at _at is looked at; doubles
         self._sought = 0  # index up to which _data was searched for the start of the next item
         self._slow_until = 0  # index up to which `fast` has refused
-        self._window_max = min(BLOCK_BYTES, self._options.record_bytes_max)
+        # Twice, so that a block and what was left of the one before go through at once.
+        self._window_max = min(2 * BLOCK_BYTES, self._options.record_bytes_max)
         self._window = self._window_max  # how many bytes `fast` is offered
 
     @property
@@ -126,7 +127,8 @@ class Decoder:
             stop = min(at + self._window, len(data))
             cut = self._format.cut(data, at, stop)
             if cut <= at:
-                self._slow_until = stop  # at most one record reaches beyond it
+                if stop < len(data):
+                    self._slow_until = stop  # one record fills the window: careful, once
                 return False
             whole = at == 0 and cut == len(data)
             decoded = self._format.fast(data if whole else data[at:cut], self._base + at)
@@ -137,7 +139,7 @@ class Decoder:
                 block.ends += decoded.ends
                 self._advance(cut)
                 return True
-            # One odd record must not slow its 256 KiB of neighbours: look for it with less.
+            # One odd record must not slow all of its neighbours: look for it with less.
             if self._window <= SMALL_BYTES:
                 self._slow_until = cut
             self._window = min(max(self._window // 4, SMALL_BYTES), self._window_max)

@@ -15,9 +15,18 @@ from typing import Any, ClassVar, Final
 
 from shipper.decode import base, mariadb_row, syslog_header
 from shipper.decode.base import BROKEN, MORE, Context, Decoded, Memo
-from shipper.decode.mariadb_row import CLOCK, HEAD_BYTES_MAX, INTEGER, SERVER, Row, split_row
+from shipper.decode.mariadb_row import (
+    CLOCK,
+    HEAD_BYTES_MAX,
+    INTEGER,
+    SERVER,
+    Row,
+    holds_clock,
+    holds_row,
+    split_row,
+)
 from shipper.decode.mariadb_tail import Tail, read_tail, repeated_tail
-from shipper.decode.mariadb_text import client, maybe_truncated, unescape
+from shipper.decode.mariadb_text import CUT_MAX, CUT_MIN, Client, client, unescape, unescape_all
 from shipper.errors import MalformedError
 from shipper.model import AuditRecord
 
@@ -28,7 +37,7 @@ AURORA: Final = "aurora-mysql"
 _LINE_FEED: Final = ord("\n")
 # Characters of a row without its statement on the fast path: less than HEAD_BYTES_MAX bytes.
 _SHORT: Final = 1000
-_LONG, _LIMIT = 255, 1024  # characters of a statement that may take 1024 bytes
+_DIGITS: Final = 15  # of a query id: sixteen are a clock
 _AURORA_CLOCK: Final = re.compile("[0-9]{16}")
 _CLOCK: Final = re.compile(CLOCK)
 _SECONDS: Final = re.compile("[0-9]{10}")
@@ -56,6 +65,10 @@ _WINDOW: Final = 64 * 1024
 _NEXT_ROW: Final = re.compile(rb"\n(?=%b)" % _START)
 
 
+# User, host, address, connection id, and what is said in `extra`.
+_Session = tuple[str, str, str | None, int, dict[str, Any]]
+
+
 class MariaDb:
     """Reader of the rows of MariaDB's audit plugin and its forks."""
 
@@ -70,14 +83,15 @@ class MariaDb:
         self._clock = context.clock
         self._times: Memo[str] = Memo(self._time)
         self._seconds: Memo[str] = Memo(self._second)
-        self._sessions: Memo[_Session] = Memo(_session)
+        self._sessions: Memo[_Session] = Memo(self._session)
+        self._clients: Memo[Client] = Memo(client)
         self._tails: Memo[Tail] = Memo(repeated_tail)
 
     cut = staticmethod(base.last_line_end)
 
     def fast(self, block: bytes, offset: int) -> Decoded | None:
         """Read a block of one-line rows by splitting them at their commas."""
-        # Latin 1 is a plain copy and keeps one character a byte; rows beyond ASCII pay themselves.
+        # Latin 1 is a plain copy and keeps one character a byte; text beyond ASCII pays itself.
         lines = block.decode("latin-1").split("\n")
         if lines.pop():
             return None
@@ -94,37 +108,69 @@ class MariaDb:
         Time, session and what stands around a statement repeat from row to row.
         """
         times, seconds, sessions, tails = self._times, self._seconds, self._sessions, self._tails
-        records = []
-        for written in lines:
-            line = written if written.isascii() else written.encode("latin-1").decode()
-            sqltext, text, place = None, "", line.find(",QUERY,")
+        records, texts, queries = [], [], []
+        for line in lines:
+            text, place = None, line.find(",QUERY,")
             if place < 0:
                 tail = line.split(",", 6)[-1]
-                place = len(line) - len(tail) - 1
+                place, rest = len(line) - len(tail) - 1, len(line)
             else:
                 opened, closed = line.index(",'", place + 7) + 2, line.rindex("'")
-                if closed < opened:
-                    raise ValueError(line)
-                text = line[opened:closed]
-                sqltext, tail = unescape(text), line[place + 1 : opened] + line[closed:]
+                text, tail = line[opened:closed], line[place + 1 : opened] + line[closed:]
+                rest = len(line) - closed + opened
             head, _, query = line[:place].rpartition(",")
             time, session = head.split(",", 1)
-            aurora = time.isdecimal() and time.isascii()
+            if not (query.isdecimal() and len(query) <= _DIGITS and rest <= _SHORT):
+                raise ValueError(line)
+            if not line.isascii():
+                session, tail = _utf8(session), _utf8(tail)
+            aurora = time.isdecimal()
             timestamp = f"{seconds[time[:-6]]}.{time[-6:]}Z" if aurora else times[time]
             user, host, ip, connection, own = sessions[session]
             name, kind, code, db, _, rds, said = tails[tail]
-            if len(line) - len(text) > _SHORT or not _is_number(query):
-                raise ValueError(line)
-            extra = {**own, "query_id": int(query), **said}
-            if _LONG <= len(text) <= _LIMIT and maybe_truncated(len(text.encode())):
-                extra["maybe_truncated"] = ["sqltext"]
-            # fmt: off
-            records.append(AuditRecord(
-                name, None, timestamp, None, connection, code, sqltext, user, None, None, None,
-                host, ip, db, kind, AURORA if aurora else RDS if rds else NAME, extra,
-            ))
-            # fmt: on
+            extra = own.copy()
+            extra["query_id"] = int(query)
+            if said:
+                extra.update(said)
+            record = AuditRecord(
+                name,
+                None,
+                timestamp,
+                None,
+                connection,
+                code,
+                None,
+                user,
+                None,
+                None,
+                None,
+                host,
+                ip,
+                db,
+                kind,
+                AURORA if aurora else RDS if rds else NAME,
+                extra,
+            )
+            records.append(record)
+            if text is not None:
+                if closed < opened:
+                    raise ValueError(line)
+                if CUT_MIN <= len(text) <= CUT_MAX:
+                    extra["maybe_truncated"] = ["sqltext"]
+                texts.append(text)
+                queries.append(record)
+        for record, text in zip(queries, unescape_all(texts), strict=True):
+            record.sqltext = text if text.isascii() else _utf8(text)
         return records
+
+    def _session(self, text: str) -> _Session:
+        """Read `db1,app,10.0.0.7,3`."""
+        server, user, client_, connection = text.split(",")
+        fits = _SERVER.fullmatch(server) and _INTEGER.fullmatch(connection)
+        if not fits or holds_clock(text):
+            raise ValueError(text)
+        host, ip, extra = self._clients[client_]
+        return user, host, ip, _connection_id(connection), {"serverhost": server, **extra}
 
     def _time(self, text: str) -> str:
         if not _CLOCK.fullmatch(text):
@@ -144,8 +190,10 @@ class MariaDb:
         anchor = _QUERY_ANCHOR.search(data, start, edge)
         # From the anchor's last byte on: a second comma is the end of an empty database.
         quote = data.find(b",'", anchor.end(), edge) if anchor else -1
-        if quote >= 0 and (end := _text_end(data, start, quote + 2, final)) != BROKEN:
-            return end
+        if quote >= 0 and not holds_row(data[start:quote].decode("latin-1")):
+            end = _text_end(data, start, quote + 2, final)
+            if end != BROKEN:
+                return end
         if line < 0 and edge < limit and not final:
             return MORE
         if edge < limit and split_row(data[start:edge].decode("latin-1")):
@@ -164,7 +212,7 @@ class MariaDb:
             raise MalformedError("not the columns of a row")
         query = row.operation == "QUERY"
         sqltext = _text(unescape(row.thing)) if query else None
-        cut = query and maybe_truncated(len(row.thing))
+        cut = query and CUT_MIN <= len(row.thing) <= CUT_MAX
         row = Row(*[_text(cell) for cell in row])
         host, ip, port = client(row.host)
         said = read_tail(row.operation, row.db, row.thing, row.status, row.more)
@@ -225,21 +273,12 @@ def _connection_id(text: str) -> int:
     return number + 2**32 if number < 0 else number
 
 
-# User, host, address, connection id, and what is said in `extra`.
-_Session = tuple[str, str, str | None, int, dict[str, Any]]
-
-
-def _session(text: str) -> _Session:
-    """Read `db1,app,10.0.0.7,3`; ValueError where only the whole row can tell."""
-    server, user, client_, connection = text.split(",")
-    if not _SERVER.fullmatch(server) or not _INTEGER.fullmatch(connection):
-        raise ValueError(text)
-    host, ip, extra = client(client_)
-    return user, host, ip, _connection_id(connection), {"serverhost": server, **extra}
-
-
 def _is_number(text: str) -> bool:
     return text.isdecimal() and text.isascii() and len(text) <= 18
+
+
+def _utf8(text: str) -> str:
+    return text.encode("latin-1").decode()
 
 
 def _text(cell: str) -> str:

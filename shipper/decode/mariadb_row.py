@@ -13,7 +13,7 @@ user; the rest is read from the right. Where several anchors fit, the rule is:
 * Otherwise the last anchor whose tail fits wins: a client chooses its user, which stands before
   the true anchor, but not the database of a failed login, which is empty.
 * CONNECT says status 0 and FAILED_CONNECT another: a split that contradicts this comes last.
-* A user that holds `<clock>,<this server's host>,` is a cut row with another row behind it.
+* Names that hold `<clock>,<this server's host>,` are a cut row with another row behind it.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ _ANCHOR: Final = re.compile(
     # The comma behind it may be the first of the next.
     f",({INTEGER}),({INTEGER}),({'|'.join(OPERATIONS)})(?=,)"
 )
+_CLOCK: Final = re.compile(CLOCK)
 _KNOWN: Final = re.compile(f"{CLOCK},{SERVER},")
 _SERVER_NAME: Final = re.compile(r"[a-zA-Z0-9_.-]*[a-zA-Z][a-zA-Z0-9_.-]*")
 
@@ -76,10 +77,23 @@ def split_row(text: str) -> Row | None:
     """Take a row without its line feed apart; None if it is none."""
     anchors = list(_ANCHOR.finditer(text))
     row = _query_row(text, [anchor for anchor in anchors if anchor[3] == "QUERY"])
-    if row is not None or len(text) > HEAD_BYTES_MAX or "\n" in text:
+    if row is not None or len(text) > HEAD_BYTES_MAX or "\n" in text or holds_row(text):
         return row
     rows = [row for anchor in reversed(anchors) if (row := _other_row(text, anchor)) is not None]
     return min(rows, key=_contradicts, default=None)
+
+
+def holds_row(text: str) -> bool:
+    """Say whether another row starts inside `text`, a row without its statement."""
+    known = _KNOWN.match(text)
+    # Behind a free clock any known start is odd enough; else it must be of the same server.
+    server = known[0][known[0].index(",") :] if known else ","
+    return any(start[0].endswith(server) for start in _KNOWN.finditer(text, 1))
+
+
+def holds_clock(text: str) -> bool:
+    """Say whether `text` holds a known clock: it is quicker than `holds_row`, and says more."""
+    return _CLOCK.search(text) is not None
 
 
 def split_tail(operation: str, text: str) -> tuple[str, str, str, str] | None:
@@ -96,7 +110,7 @@ def _query_row(text: str, anchors: list[re.Match[str]]) -> Row | None:
     quote = text.find(",'", anchors[0].end() + 1) if anchors else -1
     anchor = next((a for a in reversed(anchors) if a.end() < quote), None)
     tail = _QUERY_TEXT.fullmatch(text, quote + 1)
-    if anchor is None or tail is None:
+    if anchor is None or tail is None or holds_row(text[:quote]):
         return None
     return _row(text, anchor, (text[anchor.end() + 1 : quote], tail[1], tail[2], tail[3]))
 
@@ -121,12 +135,7 @@ def _head(text: str) -> tuple[str, str, str, str] | None:
     places = range(1, len(fields) - 2)
     at = 1 if known else next((i for i in places if _SERVER_NAME.fullmatch(fields[i])), 1)
     time, server = ",".join(fields[:at]), fields[at]
-    user, host = ",".join(fields[at + 1 : -1]), fields[-1]
-    if known:
-        cut = any(start[0].endswith(f",{server},") for start in _KNOWN.finditer(user))
-    else:
-        cut = _KNOWN.search(text, 1) is not None
-    return None if cut else (time, server, user, host)
+    return time, server, ",".join(fields[at + 1 : -1]), fields[-1]
 
 
 def _contradicts(row: Row) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final, NamedTuple
 
-from shipper.decode.mariadb_row import QUERY_END, SESSION, TABLES, split_tail
+from shipper.decode.mariadb_row import QUERY_END, SESSION, TABLES, holds_clock, split_tail
 from shipper.model import CHANGE_USER, CONNECT, DISCONNECT, OTHER, QUERY, TABLE
 
 _KINDS: Final = {
@@ -45,7 +45,7 @@ def repeated_tail(text: str) -> Tail:
         parts = (frame[1], "", frame[2], frame[3]) if frame else None
     else:
         parts = split_tail(operation, f",{rest}") if operation in _REPEATED else None
-    if parts is None or "," in parts[0]:
+    if parts is None or "," in parts[0] or holds_clock(text):
         raise ValueError(text)
     return read_tail(operation, *parts)
 

@@ -13,12 +13,14 @@ from typing import Any, Final, NamedTuple
 
 _ESCAPES: Final = (("\\n", "\n"), ("\\t", "\t"), ("\\r", "\r"), ("\\b", "\b"), ("\\f", "\f"))
 _PAIR: Final = "\\\\"
+# Characters that hardly any statement holds.
 _MARK: Final = "\x01"
+_BORDER: Final = "\x02"
 
 # server_audit_query_log_limit is 1024 by default. A text that was cut there may end a few bytes
 # earlier, since no escape is split; nothing else marks it.
-_CUT_MIN: Final = 1020
-_CUT_MAX: Final = 1024
+CUT_MIN: Final = 1020
+CUT_MAX: Final = 1024
 
 
 def unescape(text: str) -> str:
@@ -41,7 +43,7 @@ def unescape(text: str) -> str:
 
 def _unescape(text: str) -> str:
     plain = text.replace("\\'", "'")
-    if len(text) - len(plain) != text.count("'") or text[-1] == "\\":
+    if len(text) - len(plain) != text.count("'") or text.endswith("\\"):
         raise ValueError(text)
     for escape, char in _ESCAPES:
         if "\\" not in plain:
@@ -50,9 +52,15 @@ def _unescape(text: str) -> str:
     return plain
 
 
-def maybe_truncated(written: int) -> bool:
-    """Say whether a statement that takes `written` bytes in the log looks cut."""
-    return _CUT_MIN <= written <= _CUT_MAX
+def unescape_all(texts: list[str]) -> list[str]:
+    """Undo the escapes of many statements as `unescape` does, in fewer and longer steps."""
+    joined = _BORDER.join(texts)
+    if not texts or _MARK in joined or joined.count(_BORDER) != len(texts) - 1:
+        return list(map(unescape, texts))
+    joined = joined.replace(_PAIR, _MARK)
+    if f"\\{_BORDER}" in joined:
+        raise ValueError("a statement ends with a backslash")
+    return _unescape(joined).replace(_MARK, "\\").split(_BORDER)
 
 
 class Client(NamedTuple):

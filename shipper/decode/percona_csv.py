@@ -41,6 +41,7 @@ _QUOTED: Final = re.compile(rb'"(?:[^"]++|"")*+"')
 _STATUS: Final = re.compile(rb"-?[0-9]{0,20}+")
 _CELL: Final = re.compile(rb'(?:"((?:[^"]++|"")*+)"|(-?[0-9]{0,20}+))(?:,|\Z)')
 _INTERRUPTS: Final = re.compile(base.QUOTED_STARTS)
+_INTERRUPT_BYTES_MAX: Final = 128
 
 # Both kinds of row in one pattern, for one `findall` over a block. Who and where stay together:
 # they repeat from row to row, so a memo takes them apart.
@@ -137,8 +138,11 @@ class PerconaCsv:
                 return at
             if data[after] != _COMMA:
                 break
-        # An interrupt in what was walked over may have been seen already: the engine cuts there.
-        return MORE if _INTERRUPTS.search(data, start + 1, at) else BROKEN
+        # The engine cuts at an interrupt, which may begin before the broken place and end behind.
+        edge = at + _INTERRUPT_BYTES_MAX
+        if len(data) < edge and not final:
+            return MORE
+        return MORE if _INTERRUPTS.search(data, start + 1, edge) else BROKEN
 
     def careful(self, raw: bytes) -> AuditRecord:
         """Read one row of any kind and generation."""

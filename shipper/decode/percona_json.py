@@ -12,44 +12,72 @@ from __future__ import annotations
 import io
 import re
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, Union
 
 import msgspec
 import orjson
 
 from shipper.decode import base
 from shipper.decode.base import Context, Decoded, Memo
-from shipper.decode.fields import KIND_OF_NAME, flat_record, split_identity
+from shipper.decode.fields import KIND_OF_NAME, flat_record
 from shipper.decode.identity import Identity, parse_identity
 from shipper.decode.jsontext import load_object
 from shipper.errors import MalformedError
-from shipper.model import QUERY, SESSION_KINDS, AuditRecord
+from shipper.model import AUDIT_START, AUDIT_STOP, SESSION_KINDS, AuditRecord
 
 NAME: Final = "percona-json"
-_START: Final = b'{"audit_record":{"'
 
 
-if TYPE_CHECKING:
-    _Name: TypeAlias = str
-else:
-    # A closed list: the typed decoder then hands out one and the same string for a name, and an
-    # unknown name goes the careful way.
-    _Name = Literal[tuple(KIND_OF_NAME)]
-
-
-# Members that the line must not set: a key of that name belongs to `extra`. No server writes keys
+# Members that a line must not set: a key of that name belongs to `extra`. No server writes keys
 # with blanks.
-_OURS: Final = {key: f"not a key: {key}" for key in ("kind", "format", "extra")}
+def _ours(name: str, default: Any = None) -> Any:
+    return msgspec.field(default=default, name=f"not a key: {name}")
 
 
-class _Line(AuditRecord, forbid_unknown_fields=True, gc=False, rename=_OURS):
-    """The record as it stands in the line; only `os_user` needs another place."""
+class _Session(AuditRecord, forbid_unknown_fields=True, gc=False):
+    """A connection record as it stands in the line."""
 
-    name: _Name
-    kind: str = QUERY  # of most records; the others are corrected
-    format: str = NAME
-    extra: dict[str, Any] | None = None
-    os_user: str | None = None
+    command_class: str | None = _ours("command_class")
+    sqltext: str | None = _ours("sqltext")
+    format: str = _ours("format", NAME)
+    extra: dict[str, Any] | None = _ours("extra")
+
+
+class _General(AuditRecord, forbid_unknown_fields=True, gc=False, kw_only=True):
+    """A general record as it stands in the line; what every generation writes must be there."""
+
+    command_class: str  # null goes the careful way, here and below
+    priv_user: str | None = _ours("priv_user")
+    os_login: str | None = msgspec.field(default=None, name="os_user")
+    proxy_user: str | None = _ours("proxy_user")
+    host: str
+    ip: str
+    format: str = _ours("format", NAME)
+    extra: dict[str, Any] | None = _ours("extra")
+
+
+def _typed(name: str, kind: str) -> type[AuditRecord]:
+    """Make the type of the records of one NAME: the typed decoder then sets name and kind."""
+    fields = [("name", str, _ours("name", name)), ("kind", str, _ours("kind", kind))]
+    made: Any = msgspec.defstruct(
+        f"_{name.replace(' ', '')}",
+        fields,
+        bases=(_Session if kind in SESSION_KINDS else _General,),
+        tag=name,
+        tag_field="name",
+    )
+    typed: type[AuditRecord] = made
+    return typed
+
+
+# Audit records have another layout, and an unknown name has no type: both go the careful way.
+_ODD: Final = (AUDIT_START, AUDIT_STOP)
+if TYPE_CHECKING:
+    _Line: TypeAlias = AuditRecord
+else:
+    _Line = Union[  # noqa: UP007 made of a list
+        tuple(_typed(name, kind) for name, kind in KIND_OF_NAME.items() if kind not in _ODD)
+    ]
 
 
 class _Wrapper(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -67,52 +95,47 @@ class PerconaJson:
         """Keep the decoder's clock and a memo of long-form users."""
         self._clock = context.clock.utc
         # Lax: the plugin writes connection_id as a string of digits.
-        self._lines = msgspec.json.Decoder(_Wrapper, strict=False)
+        self._array = msgspec.json.Decoder(list[_Wrapper], strict=False)
         self._identity: Memo[Identity | None] = Memo(parse_identity)
 
     cut = staticmethod(base.last_line_end)
     end = staticmethod(base.line_end)
 
     def fast(self, block: bytes, offset: int) -> Decoded | None:
-        """Read a block of lines with one typed decoder call."""
+        """Read a block of lines with one call of the typed decoder.
+
+        As an array: then a line feed inside a record is a comma where none may be, and two records
+        on a line lack one. So as many records as lines means that every line is one record.
+        """
         try:
-            records = [line.audit_record for line in self._lines.decode_lines(block)]
+            values = memoryview(block.replace(b"\n", b","))[:-1]
+            wrappers = self._array.decode(b"".join((b"[", values, b"]")))
+            records = [wrapper.audit_record for wrapper in wrappers]
             self._give_meaning(records)
         except (msgspec.DecodeError, KeyError, UnicodeDecodeError, RecursionError, MalformedError):
             return None
         ends = list(accumulate(map(len, io.BytesIO(block)), initial=offset))
-        # The typed decoder minds values, not lines. As many records as lines, and every line with
-        # a start, which no value can hold: so every line is one record.
-        lines = block.startswith(_START) + block.count(b"\n" + _START)
-        if not len(ends) - 1 == len(records) == lines:
+        if len(ends) - 1 != len(records):
             return None
         return Decoded(records, ends[:-1], ends[1:])
 
-    def _give_meaning(self, records: list[_Line]) -> None:
+    def _give_meaning(self, records: list[AuditRecord]) -> None:
         # The hottest loop of the program: each store into a record costs as much as two look-ups,
         # so nothing is stored that stands there already.
-        clock, identities, kinds = self._clock, self._identity, KIND_OF_NAME
+        clock, identities = self._clock, self._identity
         second: object = 0  # equals no text, and not the lack of one
-        stamp: str | None = None
+        stamp, same = None, False
         for record in records:
-            kind = kinds[record.name]
-            if kind is not QUERY:
-                record.kind = kind
             if record.timestamp != second:
                 second = record.timestamp
                 stamp = clock[record.timestamp or ""]
-            if stamp != second:
+                same = stamp == second
+            if not same:
                 record.timestamp = stamp
-            if record.os_user is not None:
-                record.os_login = record.os_user
-            if kind not in SESSION_KINDS and record.user:
+            if record.command_class is not None and record.user:
                 identity = identities[record.user]
-                if identity is None:
-                    continue
-                if record.priv_user is None and record.host is not None and record.ip is not None:
+                if identity is not None:
                     record.user, record.priv_user, _, _ = identity
-                else:
-                    split_identity(record)
 
     def careful(self, raw: bytes) -> AuditRecord:
         """Read one line of any generation, repairing what the plugin did not escape."""

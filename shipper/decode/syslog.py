@@ -154,7 +154,8 @@ class Syslog:
         if is_untimed(line[header.end() :]):
             record.timestamp = said.get("timestamp")
         record.extra = {**(record.extra or {}), "syslog": said}
-        undo_values(record, raw=format_.name in (PerconaCsv.name, MariaDb.name))
+        if b"#" in line:
+            undo_values(record, raw=format_.name in (PerconaCsv.name, MariaDb.name))
 
 
 def _is_utf8(block: bytes) -> bool:

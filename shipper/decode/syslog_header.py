@@ -44,21 +44,32 @@ HEADER: Final = re.sub(r"\?P<[a-z_]+>", "?:", NAMED)
 
 
 class Headers:
-    """Reader of matched headers; remembers their times."""
+    """Reader of matched headers; remembers what it read, since headers repeat for a second."""
 
     def __init__(self, options: Options) -> None:
         """Read times without a zone in the server's, and times without a year as the latest."""
         self._options = options
-        self._times: Memo[str | None] = Memo(self._time)
+        self._known: dict[bytes, dict[str, Any]] = {}
 
     def read(self, match: re.Match[bytes]) -> dict[str, Any]:
         """Give `host`, `ident`, `priority`, `timestamp` and `info` as far as they are there."""
-        said = {key.rstrip("_"): value for key, value in match.groupdict().items() if value}
-        texts = {key: value.decode("utf-8", "backslashreplace") for key, value in said.items()}
+        header = self._known.get(match[0])
+        if header is None:
+            if len(self._known) >= Memo.ENTRIES_MAX:
+                self._known.clear()
+            header = self._known[match[0]] = self._read(match)
+        return header.copy()
+
+    def _read(self, match: re.Match[bytes]) -> dict[str, Any]:
+        texts = {
+            key.rstrip("_"): value.decode("utf-8", "backslashreplace")
+            for key, value in match.groupdict().items()
+            if value
+        }
         header: dict[str, Any] = {key: texts[key] for key in ("host", "ident") if key in texts}
         if "priority" in texts:
             header["priority"] = int(texts["priority"])
-        if "time" in texts and (timestamp := self._times[texts["time"]]) is not None:
+        if "time" in texts and (timestamp := self._time(texts["time"])) is not None:
             header["timestamp"] = timestamp
         if info := texts.get("info", "").strip():
             header["info"] = info
