@@ -28,8 +28,8 @@ $(VENV)/.ready: pyproject.toml constraints.txt tests/make-venv
 
 run: setup
 	@mkdir -p build
-	$(BIN)/audit-shipper ship $(LOG) --to sqlite:$(STORE) || [ $$? -eq 1 ]
-	$(BIN)/audit-shipper report failed-logins --store sqlite:$(STORE) --all
+	@$(BIN)/audit-shipper ship $(LOG) --to sqlite:$(STORE) || [ $$? -eq 1 ]
+	@$(BIN)/audit-shipper report failed-logins --store sqlite:$(STORE) --all
 
 test: setup
 	$(BIN)/pytest
