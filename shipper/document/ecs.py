@@ -132,29 +132,45 @@ class EcsEncoder:
             if record.timestamp != second:
                 second = record.timestamp
                 opening = self._opening(second, ingested)
-            place = str(offset).encode()
             action, begin = opening
             head, audit = whats[
                 record.kind, record.name, record.command_class, record.status, record.format
             ]
-            who = whos[
-                record.user, record.priv_user, record.os_login, record.host, record.ip, record.db
-            ]
-            add((action, place, begin, head) if action else (begin, head))
-            if record.record is not None:
-                add((b',"id":', _json(record.record)))
-            add((arrival, who))
-            if record.sqltext is not None:
-                add((b',"query":{"text":', _json(record.sqltext), b"}"))
-            add(
-                (audit, f',"connection_id":"{record.connection_id}"'.encode())
-                if record.connection_id is not None
-                else (audit,)
+            place = str(offset).encode()
+            id_, sql, number, odd = (
+                record.record,
+                record.sqltext,
+                record.connection_id,
+                record.extra,
             )
-            if record.extra is None and not record.proxy_user:
-                add((log, place, b"}}\n"))
-            else:
-                add((_audit_extra(record), log, place, b"}", _root_extra(record), b"}\n"))
+            add(
+                (
+                    action,
+                    place if action else b"",
+                    begin,
+                    head,
+                    b"" if id_ is None else b',"id":',
+                    b"" if id_ is None else _json(id_),
+                    arrival,
+                    whos[
+                        record.user,
+                        record.priv_user,
+                        record.os_login,
+                        record.host,
+                        record.ip,
+                        record.db,
+                    ],
+                    b"" if sql is None else b',"query":{"text":',
+                    b"" if sql is None else _json(sql),
+                    b"" if sql is None else b"}",
+                    audit,
+                    b"" if number is None else f',"connection_id":"{number}"'.encode(),
+                    b"" if odd is None and not record.proxy_user else _audit_extra(record),
+                    log,
+                    place,
+                    b"}}\n" if odd is None else b"}%b}\n" % _root_extra(record),
+                )
+            )
         return pieces
 
     def _opening(self, stamp: str | None, ingested: str | None) -> tuple[bytes, bytes]:
