@@ -26,7 +26,7 @@ from shipper.decode.mariadb_row import (
     split_row,
 )
 from shipper.decode.mariadb_tail import Tail, read_tail, repeated_tail
-from shipper.decode.mariadb_text import CUT_MAX, CUT_MIN, Client, client, unescape, unescape_all
+from shipper.decode.mariadb_text import CUT_MAX, CUT_MIN, Client, client, unescape
 from shipper.errors import MalformedError
 from shipper.model import AuditRecord
 
@@ -108,22 +108,25 @@ class MariaDb:
         Time, session and what stands around a statement repeat from row to row.
         """
         times, seconds, sessions, tails = self._times, self._seconds, self._sessions, self._tails
-        records, texts, queries = [], [], []
+        records = []
         for line in lines:
-            text, place = None, line.find(",QUERY,")
+            text, sqltext, rest, place = "", None, len(line), line.find(",QUERY,")
             if place < 0:
                 tail = line.split(",", 6)[-1]
-                place, rest = len(line) - len(tail) - 1, len(line)
+                place = rest - len(tail) - 1
             else:
                 opened, closed = line.index(",'", place + 7) + 2, line.rindex("'")
+                if closed < opened:
+                    raise ValueError(line)
                 text, tail = line[opened:closed], line[place + 1 : opened] + line[closed:]
-                rest = len(line) - closed + opened
+                sqltext, rest = unescape(text), rest - len(text)
             head, _, query = line[:place].rpartition(",")
             time, session = head.split(",", 1)
-            if not (query.isdecimal() and len(query) <= _DIGITS and rest <= _SHORT):
+            if not query.isdecimal() or len(query) > _DIGITS or rest > _SHORT:
                 raise ValueError(line)
             if not line.isascii():
                 session, tail = _utf8(session), _utf8(tail)
+                sqltext = sqltext and _utf8(sqltext)
             aurora = time.isdecimal()
             timestamp = f"{seconds[time[:-6]]}.{time[-6:]}Z" if aurora else times[time]
             user, host, ip, connection, own = sessions[session]
@@ -132,35 +135,14 @@ class MariaDb:
             extra["query_id"] = int(query)
             if said:
                 extra.update(said)
-            record = AuditRecord(
-                name,
-                None,
-                timestamp,
-                None,
-                connection,
-                code,
-                None,
-                user,
-                None,
-                None,
-                None,
-                host,
-                ip,
-                db,
-                kind,
-                AURORA if aurora else RDS if rds else NAME,
-                extra,
-            )
-            records.append(record)
-            if text is not None:
-                if closed < opened:
-                    raise ValueError(line)
-                if CUT_MIN <= len(text) <= CUT_MAX:
-                    extra["maybe_truncated"] = ["sqltext"]
-                texts.append(text)
-                queries.append(record)
-        for record, text in zip(queries, unescape_all(texts), strict=True):
-            record.sqltext = text if text.isascii() else _utf8(text)
+            if CUT_MIN <= len(text) <= CUT_MAX:
+                extra["maybe_truncated"] = ["sqltext"]
+            # fmt: off
+            records.append(AuditRecord(
+                name, None, timestamp, None, connection, code, sqltext, user, None, None, None,
+                host, ip, db, kind, AURORA if aurora else RDS if rds else NAME, extra,
+            ))
+            # fmt: on
         return records
 
     def _session(self, text: str) -> _Session:

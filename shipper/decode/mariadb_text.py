@@ -13,9 +13,7 @@ from typing import Any, Final, NamedTuple
 
 _ESCAPES: Final = (("\\n", "\n"), ("\\t", "\t"), ("\\r", "\r"), ("\\b", "\b"), ("\\f", "\f"))
 _PAIR: Final = "\\\\"
-# Characters that hardly any statement holds.
 _MARK: Final = "\x01"
-_BORDER: Final = "\x02"
 
 # server_audit_query_log_limit is 1024 by default. A text that was cut there may end a few bytes
 # earlier, since no escape is split; nothing else marks it.
@@ -50,17 +48,6 @@ def _unescape(text: str) -> str:
             break
         plain = plain.replace(escape, char)
     return plain
-
-
-def unescape_all(texts: list[str]) -> list[str]:
-    """Undo the escapes of many statements as `unescape` does, in fewer and longer steps."""
-    joined = _BORDER.join(texts)
-    if not texts or _MARK in joined or joined.count(_BORDER) != len(texts) - 1:
-        return list(map(unescape, texts))
-    joined = joined.replace(_PAIR, _MARK)
-    if f"\\{_BORDER}" in joined:
-        raise ValueError("a statement ends with a backslash")
-    return _unescape(joined).replace(_MARK, "\\").split(_BORDER)
 
 
 class Client(NamedTuple):
