@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Final
 
 from shipper.decode import base
 from shipper.decode.array_json import ArrayJson
+from shipper.decode.azure import Azure
 from shipper.decode.base import MORE, Context, Decoded, Format
 from shipper.decode.mariadb import MariaDb
 from shipper.decode.mcafee import McAfee
@@ -44,6 +45,7 @@ INNER: Final[tuple[type[Format], ...]] = (
     ArrayJson,
     McAfee,
     Outbrain,
+    Azure,
     MariaDb,
 )
 _NAMED_START: Final = start_pattern([f.start for f in INNER if f is not MariaDb])

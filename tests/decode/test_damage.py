@@ -1,0 +1,57 @@
+"""Damage that concerns whole files; that of single formats is in their own tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from decode.decoding import decode
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+# One of each layout, with at least three records.
+SPLIT = [
+    "percona-json/percona_8.0_json_logins.json",
+    "enterprise-old/enterprise_8.0_old_doc.xml",
+    "enterprise-new/enterprise_8.0_new_doc.xml",
+    "enterprise-json/enterprise_8.0_json_doc_events.json",
+    "filter-json/percona_filter_8.0.34_json.json",
+    "filter-jsonl/percona_filter_9.7_jsonl.jsonl",
+    "mariadb/mariadb_1.4_file.log",
+    "aurora-mysql/aurora_mysql.log",
+    "mcafee-json/mcafee_activity_2015.json",
+]
+
+
+@pytest.mark.parametrize("name", SPLIT)
+def test_a_record_split_over_two_files_takes_no_other_along(name: str) -> None:
+    """Bug 1613650: a flush may put the end of a record into the next file."""
+    data = (SAMPLES / name).read_bytes()
+    spans = [tuple(item["span"]) for item in decode(data)]
+    start, end = spans[1]
+    for cut in range(start + 1, end - 1):
+        first = decode(data[:cut])
+        second = decode(data[cut:], start=cut)
+        whole = {tuple(item["span"]) for item in first + second if "defect" not in item}
+        assert set(spans) - whole <= {(start, end)}, cut
+        lost = [tuple(item["span"]) for item in first + second if "defect" in item]
+        if (start, end) not in whole:
+            assert lost, cut
+
+
+@pytest.mark.parametrize("name", SPLIT)
+def test_a_fragment_without_its_header_is_read(name: str) -> None:
+    data = (SAMPLES / name).read_bytes()
+    items = decode(data)
+    start = items[1]["span"][0]
+    assert decode(data[start:], start=start) == items[1:]
+
+
+@pytest.mark.parametrize("name", SPLIT)
+def test_padding_and_headers_between_records_are_framing(name: str) -> None:
+    data = (SAMPLES / name).read_bytes()
+    items = decode(data)
+    end = items[0]["span"][1]
+    between = b'\n\0\0\0\0\n<?xml version="1.0" encoding="UTF-8"?>\n<AUDIT>\n'
+    again = decode(data[:end] + between + data[end:])
+    assert [item for item in again if "defect" in item] == []
+    assert len(again) == len(items)
