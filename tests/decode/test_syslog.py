@@ -246,7 +246,10 @@ def test_any_mixture_keeps_the_laws(lines: list[bytes], cut: tuple[int, int], at
     laws.check_all(log, min(at, len(log)))
 
 
-@pytest.mark.parametrize("name", ["percona-json", "percona-old", "percona-new", "mcafee-json"])
+@pytest.mark.parametrize(
+    "name",
+    ["percona-json", "percona-old", "percona-new", "mcafee-json", "outbrain-json", "azure-json"],
+)
 def test_samples_of_other_formats_read_alike_through_syslog(name: str) -> None:
     for path in sorted((SAMPLES / name).iterdir()):
         if path.suffix == ".jsonl":
