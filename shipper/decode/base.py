@@ -139,8 +139,6 @@ QUOTED_STARTS: Final = b"|".join(
         OUTBRAIN_START,
     )
 )
-# No quote, but a raw line feed: cannot occur where line feeds are escaped.
-NEW_START: Final = rb"<AUDIT_RECORD>\s*<"
 XML_STARTS: Final = rb"<AUDIT_RECORD|<\?xml|</?AUDIT>"
 
 LOOKAHEAD: Final = 4096  # bytes within which `start` must decide; connection rows are under 1 KiB

@@ -77,7 +77,7 @@ Part = TypeVar("Part")
 class _Parts(dict[Key, Part], Generic[Key, Part]):
     """Bounded memo of encoded parts; forgets everything when full, see decode.base.Memo."""
 
-    ENTRIES_MAX: ClassVar[int] = 8192  # distinct (who, from where) of a busy server, about 4 MB
+    ENTRIES_MAX: ClassVar[int] = 8192  # distinct (who, from where) of a busy server
 
     def __init__(self, encode: Callable[[Key], Part]) -> None:
         super().__init__()

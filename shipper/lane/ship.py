@@ -1,7 +1,7 @@
 """Ship files to their end, once.
 
 The bytes a target already holds are decoded again but not delivered: joining a `Quit` to its
-`Connect` needs the sessions that were open, and decoding costs a microsecond a record.
+`Connect` needs the sessions that were open, and decoding costs a few microseconds a record.
 """
 
 from __future__ import annotations
