@@ -2,13 +2,19 @@
 
     ShipperError
     ├── UsageError          the caller asked for something that cannot be done: says what to do
-    ├── StoreError          a store cannot be opened, read or written
+    │   └── ConfigError     a configuration with mistakes: all of them, each with its place
+    ├── UnavailableError    a target does not answer now; waiting may help
+    ├── MisconfiguredError  a target will not take records until somebody changes something
     └── MalformedError      one record's bytes cannot be read (stays inside `decode/`)
 
 Bad input is data (`model.Defect`), not an exception: `MalformedError` never leaves the decoders.
+The difference between Unavailable and Misconfigured is for the operator: the first is retried for
+ever, the second ends the process with a status of its own, so that somebody looks.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class ShipperError(Exception):
@@ -19,8 +25,33 @@ class UsageError(ShipperError):
     """A wrong argument or setting; the text names it and says what is allowed."""
 
 
-class StoreError(ShipperError):
-    """A store cannot be used; the text says which, why, and what to do."""
+class ConfigError(UsageError):
+    """A configuration with mistakes: `problems` has a line for each, with its place."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        """Join the problems to one text."""
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class UnavailableError(ShipperError):
+    """A target or a file cannot be used now: try again.
+
+    `retry_after`: seconds that the target itself asked to be left alone, None if it did not.
+    `reason`: one of `sink.base.FAILURES`, for metrics.
+    """
+
+    def __init__(
+        self, text: str, *, retry_after: float | None = None, reason: str = "unavailable"
+    ) -> None:
+        """Say what was tried, on what, and what came of it."""
+        super().__init__(text)
+        self.retry_after = retry_after
+        self.reason = reason
+
+
+class MisconfiguredError(ShipperError):
+    """Waiting does not help: the text says which setting, table or right to change."""
 
 
 class MalformedError(ShipperError):

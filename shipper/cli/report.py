@@ -15,7 +15,7 @@ from rich.console import Console
 from shipper.errors import UsageError
 from shipper.report.failed_logins import FailedLogin, analyse
 from shipper.report.render import render, to_json
-from shipper.sink import SqliteStore
+from shipper.sink.sqlite import Settings, SqliteStore
 from shipper.terminal import safe_json
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -88,7 +88,9 @@ def _open(store: str) -> SqliteStore:
         raise UsageError(
             f"there is no store at {path}. Fill one with: audit-shipper ship AUDIT.LOG --to {store}"
         )
-    return SqliteStore(path)
+    opened = SqliteStore(Settings(path=path))
+    opened.prepare()
+    return opened
 
 
 def _start(since: str, now: datetime) -> str:

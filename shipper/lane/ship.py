@@ -15,11 +15,8 @@ from msgspec import Struct
 from shipper.decode import Decoder, Format, Options
 from shipper.model import Block, Span
 from shipper.refine.sessions import Sessions
-from shipper.sink import Batch, Sink
+from shipper.sink import Batch, RememberingSink
 from shipper.source.file import digest_of, open_log, pieces
-
-# One transaction: large enough that a commit costs little of it, small enough for little memory.
-BATCH_BYTES: Final = 1024 * 1024
 
 # A row of these says nothing of its own end but the line feed: `…,,,10` may become 1045.
 _ENDED_BY_LINE: Final = frozenset(("mariadb", "rds-mysql", "aurora-mysql"))
@@ -43,14 +40,14 @@ class Shipped(Struct):
 
 def ship(
     path: Path,
-    sink: Sink,
+    sink: RememberingSink,
     formats: tuple[type[Format], ...],
     options: Options,
     tell: Callable[[Shipped], None],
 ) -> Shipped:
     """Ship one file to its end. `tell` hears of every batch.
 
-    Raises UsageError where the file cannot be read, StoreError where the sink cannot go on.
+    Raises UsageError where the file cannot be read; what the sink raises ends the run.
     """
     with open_log(path) as log:
         result = Shipped(path, size=path.stat().st_size)
@@ -88,7 +85,7 @@ class _Run:
     """One pass over one file."""
 
     def __init__(
-        self, sink: Sink, segment: str, result: Shipped, tell: Callable[[Shipped], None]
+        self, sink: RememberingSink, segment: str, result: Shipped, tell: Callable[[Shipped], None]
     ) -> None:
         self._sink = sink
         self._segment = segment
@@ -113,14 +110,14 @@ class _Run:
         if block.end <= self._held:
             return
         self._blocks.append(block.since(self._held))
-        if block.end - self._blocks[0].start >= BATCH_BYTES:
+        if block.end - self._blocks[0].start >= self._sink.batch_bytes:
             self._deliver()
 
     def _deliver(self) -> None:
         if not self._blocks:
             return
         batch = Batch(self._segment, str(self._result.path), self._blocks)
-        self._result.records += self._sink.deliver(batch)
+        self._result.records += self._sink.deliver(batch).new
         self._result.defects += sum(len(block.defects) for block in self._blocks)
         self._result.done = batch.upto
         self._blocks = []

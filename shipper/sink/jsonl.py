@@ -1,23 +1,32 @@
 """JSON lines: the flat documents of `audit-shipper decode`, each with its segment.
 
-Guarantee: exactly once in the file. The file itself is the memory: on opening, a line that a crash
-cut is taken off, and the last span of each segment says where to go on. `-` is standard output,
-which remembers nothing: everything, each time.
+Guarantee: every line is whole, and a batch is in the file when it is acknowledged. A batch whose
+acknowledgement a crash swallowed is written again; `ship`, which asks the file for its position
+first, writes each record exactly once. `-` is standard output, which remembers nothing.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import Final
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Final
 
 import msgspec
 
 from shipper.document.flat import flat
-from shipper.errors import StoreError
-from shipper.sink.base import Batch
+from shipper.errors import MisconfiguredError, UnavailableError
+from shipper.model import Block
+from shipper.sink.base import Batch, Receipt, SinkSettings, Surroundings
 
 READ_BYTES: Final = 1024 * 1024
+
+
+class Settings(SinkSettings, frozen=True, kw_only=True, tag="jsonl"):
+    """A file of JSON lines."""
+
+    path: str  # made with mode 0600 where it does not exist; `-` is standard output
 
 
 class _Mark(msgspec.Struct):
@@ -28,71 +37,125 @@ class _Mark(msgspec.Struct):
 
 
 class JsonLines:
-    """Records and defects, one object a line, in one file made with mode 0600."""
+    """Records and defects, one object a line, in one file."""
 
-    def __init__(self, path: str) -> None:
-        """Open or create the file, or take standard output for `-`. Raises StoreError."""
-        self._path = path
-        self._positions: dict[str, int] = {}
-        if path == "-":
+    in_flight: ClassVar[int] = 1
+    batch_bytes: ClassVar[int] = 1024 * 1024  # one fsync for some thousand records
+
+    def __init__(self, settings: Settings, _surroundings: Surroundings | None = None) -> None:
+        """Take the settings; nothing is opened yet."""
+        self._path = settings.path
+        self._positions: dict[str, int] | None = None  # read when somebody asks
+        self._fd = -1
+        self._size = 0  # of the whole lines in the file
+
+    def prepare(self) -> None:
+        """Open or create the file, and cut off a line that a crash left without an end."""
+        if self._fd >= 0:
+            return
+        if self._path == "-":
             self._fd = sys.stdout.fileno()
             return
         try:
-            self._fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-            self._recover()
+            self._fd = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            self._size = _whole_lines(self._fd)
+            os.ftruncate(self._fd, self._size)
+            os.lseek(self._fd, self._size, os.SEEK_SET)
         except OSError as error:
-            raise StoreError(f"cannot open {path}: {error.strerror}") from error
+            hint = "" if Path(self._path).parent.is_dir() else ": its folder does not exist"
+            text = f"cannot open {self._path}: {error.strerror}{hint}"
+            raise MisconfiguredError(text) from error
 
-    def _recover(self) -> None:
-        """Learn the positions from the lines, and cut off a line that has no end."""
+    def position(self, segment: str) -> int:
+        """Offset up to which the file holds the segment; reads the whole file once."""
+        if self._positions is None:
+            self._positions = {} if self._path == "-" else self._read_positions()
+        return self._positions.get(segment, 0)
+
+    def _read_positions(self) -> dict[str, int]:
         decoder = msgspec.json.Decoder(_Mark)
-        tail, whole = b"", 0
-        while data := os.read(self._fd, READ_BYTES):
+        positions: dict[str, int] = {}
+        tail, at = b"", 0
+        while data := os.pread(self._fd, READ_BYTES, at):
             lines, _, tail = (tail + data).rpartition(b"\n")
-            if not lines:
-                continue
             try:
                 marks = decoder.decode_lines(lines)
             except msgspec.DecodeError as error:
-                raise StoreError(
-                    f"{self._path} is not a file of ours, near byte {whole}: {error}. "
+                raise MisconfiguredError(
+                    f"{self._path} is not a file of ours, near byte {at}: {error}. "
                     "Ship to another file"
                 ) from error
             for mark in marks:
-                end = max(self._positions.get(mark.segment, 0), mark.span[1])
-                self._positions[mark.segment] = end
-            whole += len(lines) + 1
-        if tail:
-            os.ftruncate(self._fd, whole)
-        os.lseek(self._fd, whole, os.SEEK_SET)
+                positions[mark.segment] = max(positions.get(mark.segment, 0), mark.span[1])
+            at += len(data)
+        return positions
 
-    def position(self, segment: str) -> int:
-        """Offset up to which the file holds the segment."""
-        return self._positions.get(segment, 0)
-
-    def deliver(self, batch: Batch) -> int:
+    def deliver(self, batch: Batch) -> Receipt:
         """Append the batch; on a file, return only when the disk has it."""
-        lines = bytearray()
-        for block in batch.blocks:
-            for span, item in block.items():
-                lines += msgspec.json.encode({**flat(item, span), "segment": batch.segment}) + b"\n"
+        self.prepare()
+        lines = b"".join(_lines(block, batch.segment) for block in batch.blocks)
         try:
-            self._write(lines)
-            if self._path != "-":
-                os.fsync(self._fd)
+            self._append(lines)
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise StoreError(f"cannot write to {self._path}: {error.strerror}") from error
-        self._positions[batch.segment] = batch.upto
-        return sum(len(block.records) for block in batch.blocks)
+            reason = "rejected" if self._path != "-" else "unavailable"
+            text = f"cannot write to {self._path}: {error.strerror}"
+            raise UnavailableError(text, reason=reason) from error
+        if self._positions is not None:
+            self._positions[batch.segment] = batch.upto
+        return Receipt(new=batch.count, size=len(lines))
 
-    def _write(self, data: bytearray) -> None:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(self._fd, left) :]
+    def _append(self, lines: bytes) -> None:
+        left = memoryview(lines)
+        if self._path == "-":
+            while left:
+                left = left[os.write(self._fd, left) :]
+            return
+        try:
+            while left:
+                left = left[os.write(self._fd, left) :]
+            os.fsync(self._fd)
+        except OSError:
+            # Half a batch would make the next one begin in the middle of a line.
+            os.ftruncate(self._fd, self._size)
+            os.lseek(self._fd, self._size, os.SEEK_SET)
+            raise
+        self._size += len(lines)
+
+    def check(self) -> Sequence[str]:
+        """Say why the file could not be written."""
+        path = Path(self._path)
+        if self._path == "-":
+            return ()
+        if not path.parent.is_dir():
+            return (f"the folder {path.parent} does not exist: create it",)
+        target = path if path.exists() else path.parent
+        if not os.access(target, os.W_OK):
+            return (f"{target} cannot be written by user id {os.getuid()}: change its owner",)
+        return ()
 
     def close(self) -> None:
         """Close the file; standard output stays open."""
-        if self._path != "-":
+        if self._path != "-" and self._fd >= 0:
             os.close(self._fd)
+            self._fd = -1
+
+
+def _lines(block: Block, segment: str) -> bytes:
+    return b"".join(
+        msgspec.json.encode({**flat(item, span), "segment": segment}) + b"\n"
+        for span, item in block.items()
+    )
+
+
+def _whole_lines(fd: int) -> int:
+    """Give the size of the file without a last line that has no end."""
+    at = os.fstat(fd).st_size
+    while at > 0:
+        begin = max(at - READ_BYTES, 0)
+        found = os.pread(fd, at - begin, begin).rfind(b"\n")
+        if found >= 0:
+            return begin + found + 1
+        at = begin
+    return 0

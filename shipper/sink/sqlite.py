@@ -11,16 +11,18 @@ replayed record meets its own key and is left alone.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 from sqlalchemy import (
     JSON,
     Column,
     Connection,
+    Engine,
     Index,
     Integer,
     MetaData,
@@ -33,12 +35,15 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from shipper.document.percona import percona
-from shipper.errors import StoreError
+from shipper.errors import MisconfiguredError, UnavailableError
 from shipper.model import Block, Defect
-from shipper.sink.base import Batch
+from shipper.sink.base import Batch, Receipt, SinkSettings, Surroundings
+
+# How long a transaction waits for another writer's: longer than any of ours takes.
+BUSY_MILLISECONDS = 10_000
 
 _METADATA: Final = MetaData()
 
@@ -98,18 +103,52 @@ _MOVE: Final = (
 )
 
 
+class Settings(SinkSettings, frozen=True, kw_only=True, tag="sqlite"):
+    """An SQLite file."""
+
+    path: str  # made with mode 0600 where it does not exist
+
+
 class SqliteStore:
     """Records in one SQLite file, made with mode 0600 where it does not exist."""
 
-    def __init__(self, path: str) -> None:
-        """Open or create the store. Raises StoreError."""
-        self._path = path
-        _create_private(path)
-        self._engine = create_engine(f"sqlite:///{path}")
-        event.listen(self._engine, "connect", _prepare)
+    in_flight: ClassVar[int] = 1  # SQLite has one writer
+    # One transaction: large enough that a commit costs little, small enough for little memory.
+    batch_bytes: ClassVar[int] = 1024 * 1024
+
+    def __init__(self, settings: Settings, _surroundings: Surroundings | None = None) -> None:
+        """Take the settings; nothing is opened yet."""
+        self._path = settings.path
+
+    @cached_property
+    def _engine(self) -> Engine:
+        _create_private(self._path)
+        engine = create_engine(f"sqlite:///{self._path}")
+        event.listen(engine, "connect", _prepare)
+        return engine
+
+    def prepare(self) -> None:
+        """Open or create the store."""
         with self._reporting("open"):
             self._refuse_foreign_tables()
             _METADATA.create_all(self._engine)
+
+    def check(self) -> Sequence[str]:
+        """Say why the store could not be opened; makes no file."""
+        path = Path(self._path)
+        if not path.exists():
+            folder = path.parent
+            if not folder.is_dir():
+                return (f"the folder {folder} does not exist: create it",)
+            if not os.access(folder, os.W_OK):
+                return (f"{folder} cannot be written by user id {os.getuid()}: change its owner",)
+            return ()
+        try:
+            with self._reporting("open"):
+                self._refuse_foreign_tables()
+        except (MisconfiguredError, UnavailableError) as error:
+            return (str(error),)
+        return ()
 
     def _refuse_foreign_tables(self) -> None:
         inspector = inspect(self._engine)
@@ -119,7 +158,7 @@ class SqliteStore:
             column["name"] for column in inspector.get_columns(RECORDS.name)
         }
         if missing:
-            raise StoreError(
+            raise MisconfiguredError(
                 f"{self._path} has a table {RECORDS.name} that is not ours: it lacks "
                 f"{', '.join(sorted(missing))}. Ship to another file"
             )
@@ -128,9 +167,14 @@ class SqliteStore:
     def _reporting(self, doing: str) -> Iterator[None]:
         try:
             yield
+        except OperationalError as error:
+            # Locked by another program, disk full, input or output error: these pass.
+            cause = error.__cause__ or error
+            text = f"cannot {doing} the store {self._path}: {cause}"
+            raise UnavailableError(text, reason="rejected") from error
         except SQLAlchemyError as error:
             cause = error.__cause__ or error
-            raise StoreError(f"cannot {doing} the store {self._path}: {cause}") from error
+            raise MisconfiguredError(f"cannot {doing} the store {self._path}: {cause}") from error
 
     def position(self, segment: str) -> int:
         """Offset up to which the store holds the segment."""
@@ -138,7 +182,7 @@ class SqliteStore:
         with self._reporting("read"), self._engine.connect() as connection:
             return connection.scalar(query) or 0
 
-    def deliver(self, batch: Batch) -> int:
+    def deliver(self, batch: Batch) -> Receipt:
         """Write records, defects and the new position in one transaction."""
         with self._reporting("write to"), self._engine.begin() as connection:
             segment = connection.exec_driver_sql(_MOVE, (batch.segment, batch.path)).scalar_one()
@@ -151,7 +195,7 @@ class SqliteStore:
                 .where(SEGMENTS.c.id == segment, SEGMENTS.c.shipped < batch.upto)
                 .values(shipped=batch.upto)
             )
-        return new
+        return Receipt(new=new, duplicates=batch.count - new)
 
     def failed_logins(
         self, since: str | None = None
@@ -171,7 +215,8 @@ class SqliteStore:
 
     def close(self) -> None:
         """Close the file."""
-        self._engine.dispose()
+        if "_engine" in self.__dict__:
+            self._engine.dispose()
 
 
 def _create_private(path: str) -> None:
@@ -181,13 +226,15 @@ def _create_private(path: str) -> None:
     except OSError as error:
         folder = Path(path).parent
         hint = "" if folder.is_dir() else f": the folder {folder} does not exist"
-        raise StoreError(f"cannot open the store {path}: {error.strerror}{hint}") from error
+        text = f"cannot open the store {path}: {error.strerror}{hint}"
+        raise MisconfiguredError(text) from error
 
 
 def _prepare(connection: Any, _record: object) -> None:
     # WAL: readers do not wait for the shipper. NORMAL: a power cut may cost the last transactions,
     # records and position together, so the next run writes them again.
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "busy_timeout = 10000"):
+    wait = f"busy_timeout = {BUSY_MILLISECONDS}"
+    for pragma in (wait, "journal_mode = WAL", "synchronous = NORMAL"):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from sink.blocks import SEGMENT, batch, defective, failed_login
 
-from shipper.errors import StoreError
+from shipper.errors import MisconfiguredError, UnavailableError
 from shipper.model import QUERY, AuditRecord
-from shipper.sink.sqlite import SqliteStore
+from shipper.sink.base import Receipt
+from shipper.sink.sqlite import Settings, SqliteStore
 
 # The query of the article, with its missing paths filled in and SQLite's word for NOW().
 ARTICLE = """
@@ -34,41 +35,47 @@ def rows(path: Path, query: str) -> list[tuple[object, ...]]:
         connection.close()
 
 
+def opened(path: Path) -> SqliteStore:
+    store = SqliteStore(Settings(path=str(path)))
+    store.prepare()
+    return store
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "audit.db"
 
 
 def test_the_articles_query_finds_a_failed_login_of_any_format(path: Path) -> None:
-    store = SqliteStore(str(path))
+    store = opened(path)
     store.deliver(batch(failed_login("o'brien"), AuditRecord(kind=QUERY, name="QUERY", status=1)))
     store.close()
     assert rows(path, ARTICLE) == [("o'brien@web1 - 2026-11-23T10:00:00Z",)]
 
 
 def test_a_batch_delivered_again_adds_nothing(path: Path) -> None:
-    store = SqliteStore(str(path))
-    assert store.deliver(batch(failed_login(), failed_login())) == 2
-    assert store.deliver(batch(failed_login(), failed_login())) == 0
-    assert store.deliver(batch(failed_login(), start=10)) == 0
+    store = opened(path)
+    assert store.deliver(batch(failed_login(), failed_login())) == Receipt(new=2)
+    assert store.deliver(batch(failed_login(), failed_login())) == Receipt(new=0, duplicates=2)
+    assert store.deliver(batch(failed_login(), start=10)) == Receipt(new=0, duplicates=1)
     store.close()
     assert rows(path, "SELECT count(*) FROM audit_data") == [(2,)]
 
 
 def test_the_same_offset_of_another_segment_is_another_record(path: Path) -> None:
-    store = SqliteStore(str(path))
+    store = opened(path)
     store.deliver(batch(failed_login()))
-    assert store.deliver(batch(failed_login(), segment="ff" * 16)) == 1
+    assert store.deliver(batch(failed_login(), segment="ff" * 16)).new == 1
     store.close()
 
 
 def test_the_position_is_kept_and_never_goes_back(path: Path) -> None:
-    store = SqliteStore(str(path))
+    store = opened(path)
     assert store.position(SEGMENT) == 0
     store.deliver(batch(failed_login(), failed_login()))
     store.deliver(batch(failed_login()))
     store.close()
-    again = SqliteStore(str(path))
+    again = opened(path)
     assert again.position(SEGMENT) == 20
     again.close()
 
@@ -76,13 +83,13 @@ def test_the_position_is_kept_and_never_goes_back(path: Path) -> None:
 def test_records_and_position_stand_or_fall_together(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = SqliteStore(str(path))
+    store = opened(path)
     monkeypatch.setattr("shipper.sink.sqlite._INSERT_DEFECTS", "INSERT INTO nowhere VALUES (?)")
     mixed = defective(start=20)
     mixed.blocks[0].records.append(failed_login())
     mixed.blocks[0].starts.append(25)
     mixed.blocks[0].ends.append(35)
-    with pytest.raises(StoreError, match="cannot write to the store"):
+    with pytest.raises(UnavailableError, match="cannot write to the store"):
         store.deliver(mixed)
     assert store.position(SEGMENT) == 0
     store.close()
@@ -90,7 +97,7 @@ def test_records_and_position_stand_or_fall_together(
 
 
 def test_defects_are_kept_with_their_place(path: Path) -> None:
-    store = SqliteStore(str(path))
+    store = opened(path)
     store.deliver(defective(start=40))
     store.deliver(defective(start=40))
     store.close()
@@ -100,7 +107,7 @@ def test_defects_are_kept_with_their_place(path: Path) -> None:
 
 
 def test_failed_logins_come_in_order_of_time_and_from_a_time_on(path: Path) -> None:
-    store = SqliteStore(str(path))
+    store = opened(path)
     late, early = failed_login("b", "2026-11-23T11:00:00Z"), failed_login("a")
     store.deliver(batch(late, early, AuditRecord(kind=QUERY, status=1045)))
     assert [row[1] for row in store.failed_logins()] == ["a", "b"]
@@ -109,7 +116,7 @@ def test_failed_logins_come_in_order_of_time_and_from_a_time_on(path: Path) -> N
 
 
 def test_the_report_reads_an_index_not_the_table(path: Path) -> None:
-    SqliteStore(str(path)).close()
+    opened(path).close()
     plan = rows(
         path,
         "EXPLAIN QUERY PLAN SELECT at FROM audit_data WHERE kind IN ('connect', 'change_user')"
@@ -119,7 +126,7 @@ def test_the_report_reads_an_index_not_the_table(path: Path) -> None:
 
 
 def test_the_store_is_private(path: Path) -> None:
-    store = SqliteStore(str(path))
+    store = opened(path)
     store.deliver(batch(failed_login()))
     for file in path.parent.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
@@ -130,16 +137,16 @@ def test_a_table_of_somebody_else_is_left_alone(path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE audit_data (id INTEGER, info JSON)")
     connection.close()
-    with pytest.raises(StoreError, match="not ours: it lacks at, format"):
-        SqliteStore(str(path))
+    with pytest.raises(MisconfiguredError, match="not ours: it lacks at, format"):
+        opened(path)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="does not exist"):
-        SqliteStore(str(tmp_path / "no" / "audit.db"))
+    with pytest.raises(MisconfiguredError, match="does not exist"):
+        opened(tmp_path / "no" / "audit.db")
 
 
 def test_a_file_that_is_no_database_is_named(path: Path) -> None:
     path.write_bytes(b"this is a text file, not a database\n" * 100)
-    with pytest.raises(StoreError, match="not a database"):
-        SqliteStore(str(path))
+    with pytest.raises(MisconfiguredError, match="not a database"):
+        opened(path)

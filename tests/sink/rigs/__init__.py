@@ -1,0 +1,22 @@
+"""One rig a sink: a real target, a way to look into it, and a way to break it.
+
+RIGS is what the contract suite runs over. A rig is a context manager that gives a `Rig`; it skips
+(or fails, where REQUIRE_SERVERS=1) if its server is not installed. Adding a sink: one file here,
+one line in RIGS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from sink.rigs.base import Rig
+from sink.rigs.files import jsonl, sqlite
+
+RIGS: dict[str, Callable[[Path], AbstractContextManager[Rig]]] = {
+    "sqlite": sqlite,
+    "jsonl": jsonl,
+}
+
+__all__ = ["RIGS", "Rig"]
