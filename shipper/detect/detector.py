@@ -25,12 +25,12 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from shipper.addresses import bounded, source_of
 from shipper.clock import seconds_of
 from shipper.detect.episodes import Episodes
 from shipper.detect.failures import Failures
 from shipper.detect.familiar import Familiar
 from shipper.detect.login import Login
-from shipper.detect.places import bounded, source_of
 from shipper.detect.settings import Settings
 from shipper.detect.state import SEGMENTS_MAX, VERSION, State
 from shipper.detection import AUDIT_SWITCHED_OFF, Detection, Sample

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from shipper.addresses import network_of
 from shipper.codes import Category, is_probe, lookup
 from shipper.detect.episodes import Episodes
+from shipper.detect.exceptions import Exceptions
 from shipper.detect.familiar import Familiar
 from shipper.detect.login import Login
-from shipper.detect.places import Exceptions, network_of
 from shipper.detect.settings import Settings
 from shipper.detect.state import CODES_MAX, DISTINCT_MAX, State
 from shipper.detect.tables import Level, Window, make_room

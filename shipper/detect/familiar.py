@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from shipper.addresses import network_of
 from shipper.detect.episodes import Episodes
 from shipper.detect.login import Login
-from shipper.detect.places import network_of
 from shipper.detect.settings import Settings
 from shipper.detect.state import FAMILIAR_MAX, State, Stranger
 from shipper.detect.tables import make_room

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 from typing import Literal
 
 from shipper import settings
+from shipper.addresses import is_network
 from shipper.settings import Positive, Seconds
 
 # The names of `shipper.detection.RULES`, spelt out so that a typing error is refused at the start.
@@ -74,11 +74,11 @@ class Settings(settings.Settings, frozen=True, kw_only=True):
         """Say which fields disagree."""
         for name in ("trusted_proxies", "ignore_sources"):
             for text in getattr(self, name):
-                if not _is_network(text):
+                if not is_network(text):
                     yield f"{name}: {text!r} is neither an address nor a network (10.0.0.0/8)"
         for text in self.ignore_accounts:
             user, at, where = text.rpartition("@")
-            if at and user and "/" in where and not _is_network(where):
+            if at and user and "/" in where and not is_network(where):
                 yield f"ignore_accounts: {where!r} in {text!r} is not a network"
         if self.burst_failures < 2 or self.slow_failures < 2:
             yield "burst_failures and slow_failures: 2 or more are a burst"
@@ -86,11 +86,3 @@ class Settings(settings.Settings, frozen=True, kw_only=True):
             yield "slow_window_seconds must not be below burst_window_seconds"
         if self.success_window_seconds > self.slow_window_seconds:
             yield "success_window_seconds must not be above slow_window_seconds"
-
-
-def _is_network(text: str) -> bool:
-    try:
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return True

@@ -1,6 +1,8 @@
-"""Where a login came from: its source, its network, and what the settings say about both.
+"""Where a client is: one spelling of its address, its network, and lists of both.
 
-Everything here is asked again and again for few values, so the answers are remembered, bounded.
+The same few clients are asked about again and again, so the answers are remembered, bounded. Texts
+come from the log: what leaves this module is cut and can be encoded everywhere, but is not safe to
+print.
 """
 
 from __future__ import annotations
@@ -10,8 +12,6 @@ import ipaddress
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Final, TypeAlias
-
-from shipper.detect.settings import Settings
 
 SOCKET: Final = "(socket)"  # neither an address nor a host: through the server's own socket
 # MySQL's users have at most 32 characters, MariaDB's 128, host names 253: 96 characters tell any
@@ -81,33 +81,10 @@ def among(texts: Iterable[str]) -> Callable[[str], bool]:
     return within
 
 
-class Exceptions:
-    """What the settings leave out."""
-
-    def __init__(self, settings: Settings) -> None:
-        """Read the exceptions once."""
-        self.is_proxy = among(settings.trusted_proxies)
-        self._from_ignored = among(settings.ignore_sources)
-        self._anywhere: set[str] = set()
-        self._somewhere: dict[str, list[Callable[[str], bool]]] = {}
-        for text in settings.ignore_accounts:
-            user, at, where = text.rpartition("@")
-            if at and user:
-                self._somewhere.setdefault(user, []).append(_place(where))
-            else:
-                self._anywhere.add(text)
-
-    def ignores(self, user: str, source: str) -> bool:
-        """Tell whether logins of this account from there do not count."""
-        return (
-            user in self._anywhere
-            or self._from_ignored(source)
-            or any(within(source) for within in self._somewhere.get(user, ()))
-        )
-
-
-def _place(text: str) -> Callable[[str], bool]:
+def is_network(text: str) -> bool:
+    """Tell whether a setting names an address or a network."""
     try:
-        return among((text,))
-    except ValueError:  # a host name
-        return lambda source: source == text
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
