@@ -76,6 +76,8 @@ class RunningSource:
         config: Config,
         clock: Clock,
         tell: Tell,
+        *,
+        make: Callable[[SinkSettings, SinkSurroundings], Sink] = make_sink,
     ) -> None:
         """Open the state and look at the files once; raises ShipperError where that fails."""
         self.name = name_of(settings)
@@ -92,9 +94,8 @@ class RunningSource:
         self.catalog = self._open_catalog(state, config.instance)
         self._feed = Feed(self.catalog, self._decoding, len(sinks))
         self._done: dict[str, set[str]] = {}
-        self._sinks = [
-            make_sink(each, SinkSurroundings(clock, tell, config.instance)) for each in sinks
-        ]
+        around = SinkSurroundings(clock, tell, config.instance)
+        self._sinks = [make(each, around) for each in sinks]
         self._begin([name_of(each) for each in sinks])
         self.lanes = [
             self._lane(name_of(each), sink, first=index == 0)
