@@ -14,32 +14,31 @@ from shipper.source import decrypt, gunzip
 from shipper.source.decrypt import BLOCK_BYTES, Decrypt
 from shipper.source.gunzip import Gunzip
 from shipper.source.passwords import Passwords, password_id
-from shipper.source.stream import Plain, Stream
+from shipper.source.stream import PlainStream, Stream
 
-# Plain bytes that must make sense under a key: enough to tell a wrong key from a damaged start.
+# PlainStream bytes that must make sense under a key: enough to tell a wrong key from a damaged start.
 _HEAD_BYTES: Final = 4096
 _TEXT: Final = bytes({*range(0x20, 0x7F), *b"\t\r\n"})
 
 
 def open_stream(fd: int, path: str, passwords: Passwords) -> Stream:
-    """Take over `fd` and give its plain bytes.
+    """Take over `fd` and give its plain bytes; a plain file is a PlainStream.
 
     Raises WrongPasswordError or UnavailableError, and closes `fd` then. DamagedError comes from
     reads that reach the damage.
     """
-    stream = _Recognised(Plain(fd, path), path, passwords)
+    stream = _Recognised(PlainStream(fd, path), path, passwords)
     try:
-        stream.recognise()
+        return stream.recognise() or stream
     except Exception:
         stream.close()
         raise
-    return stream
 
 
 class _Recognised:
     """A file whose kind may not be known yet."""
 
-    def __init__(self, file: Plain, path: str, passwords: Passwords) -> None:
+    def __init__(self, file: PlainStream, path: str, passwords: Passwords) -> None:
         self._file = file
         self._path = path
         self._passwords = passwords

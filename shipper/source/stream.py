@@ -39,15 +39,19 @@ class Stream(Protocol):
         ...
 
 
-class Plain:
+class PlainStream:
     """A file as it is."""
 
     ended = False
 
-    def __init__(self, fd: int, path: str) -> None:
+    def __init__(self, fd: int, path: str = "the file") -> None:
         """Take over `fd`; `path` is for messages."""
         self._fd = fd
         self._path = path
+
+    def fileno(self) -> int:
+        """Give the descriptor, for `fstat`."""
+        return self._fd
 
     def read(self, offset: int, size: int) -> bytes:
         """Read without touching the file's own position. Raises UnavailableError."""
@@ -62,3 +66,8 @@ class Plain:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def fileno(stream: Stream | None) -> int | None:
+    """Give the descriptor of a plain file; None for wrapped or closed ones."""
+    return stream.fileno() if isinstance(stream, PlainStream) else None

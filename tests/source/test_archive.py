@@ -28,10 +28,10 @@ from source.archives import (
 from shipper.errors import DamagedError, UnavailableError, WrongPasswordError
 from shipper.source.archive import open_stream
 from shipper.source.passwords import Password, Passwords, PasswordSettings
-from shipper.source.stream import Stream
+from shipper.source.stream import Stream, fileno
 
 LOG = lines(3000)
-PLAIN_FILES = settings(
+EXAMPLES = settings(
     max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
 
@@ -70,7 +70,7 @@ def test_a_whole_file_gives_its_plain_bytes(
 @pytest.mark.parametrize("make", WHOLE.values(), ids=WHOLE)
 @given(reads=st.lists(st.tuples(st.integers(0, 1200), st.integers(0, 500)), max_size=30))
 @example(reads=[(0, 500), (500, 500), (400, 500), (1200, 1), (0, 1), (16, 16), (15, 18)])
-@PLAIN_FILES
+@EXAMPLES
 def test_any_reads_give_slices(
     make: Callable[[bytes], bytes], reads: list[tuple[int, int]], tmp_path: Path
 ) -> None:
@@ -106,7 +106,7 @@ LIVE: dict[str, bytes] = {
 @pytest.mark.parametrize("content", LIVE.values(), ids=LIVE)
 @given(cuts=st.lists(st.integers(0, 800), max_size=20))
 @example(cuts=list(range(800)))
-@PLAIN_FILES
+@EXAMPLES
 def test_a_live_file_is_followed_as_it_grows(
     content: bytes, cuts: list[int], tmp_path: Path
 ) -> None:
@@ -142,7 +142,7 @@ def flip(content: bytes, at: int) -> bytes:
 
 
 @given(place=st.floats(0.05, 1, exclude_max=True), size=st.sampled_from([50, 4096, 10**6]))
-@PLAIN_FILES
+@EXAMPLES
 def test_damaged_gzip_gives_every_byte_before_the_damage(
     place: float, size: int, tmp_path: Path
 ) -> None:
@@ -305,6 +305,16 @@ def test_two_passwords_of_one_id_are_a_mistake() -> None:
     twice = Password(id=ID, password="a")
     problems = list(PasswordSettings(by_id=(twice, twice)).problems())
     assert problems == [f"by_id: {ID} stands here twice"]
+
+
+def test_a_plain_file_can_be_asked_for_its_descriptor(tmp_path: Path) -> None:
+    plain, wrapped = opened(written(tmp_path, LOG)), opened(written(tmp_path, gzip(LOG), "gz"))
+    fd = fileno(plain)
+    assert fd is not None
+    assert os.fstat(fd).st_size == len(LOG)
+    assert fileno(wrapped) is fileno(None) is None
+    plain.close()
+    wrapped.close()
 
 
 def test_a_file_that_cannot_be_read_is_unavailable(tmp_path: Path) -> None:
