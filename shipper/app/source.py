@@ -30,14 +30,15 @@ from shipper.refine.sequence import Sequences
 from shipper.refine.sessions import Changes
 from shipper.sink import Sink, SinkSettings, make_sink
 from shipper.sink.base import Surroundings as SinkSurroundings
+from shipper.source.archive import open_stream
 from shipper.source.base import SourceSettings, Surroundings
 from shipper.source.catalog import Catalog
 from shipper.source.finder import Finder
 from shipper.source.hold import Hold
 from shipper.source.names import LogNames
+from shipper.source.passwords import Passwords
 from shipper.source.segment import Segment
 from shipper.source.settings import FileSettings
-from shipper.source.stream import PlainStream
 
 
 class Remainder(Struct, frozen=True):
@@ -90,6 +91,7 @@ class RunningSource:
         state = Path(config.state)
         self.state = State(state / f"{self.name}.db", instance=config.instance)
         self.dead_letters = DeadLetters(state / f"{self.name}.dead-letters.ndjson")
+        self._passwords = Passwords(self._settings.passwords)
         self._decoding = decoding_of(settings, clock.now())
         self.catalog = self._open_catalog(state, config.instance)
         self._feed = Feed(self.catalog, self._decoding, len(sinks))
@@ -108,7 +110,7 @@ class RunningSource:
         around = Surroundings(self.name, self._clock, self._tell, settings.settle_seconds)
         names = LogNames(settings.path)
         identify = Identifier(self._decoding.formats, self._decoding.options, instance)
-        finder = Finder(names, identify, lambda fd, _path: PlainStream(fd), around)
+        finder = Finder(names, identify, lambda fd, path: open_stream(fd, path, self._passwords), around)
         folder = state / "held" / self.name
         hold = Hold(folder, settings.hold_bytes_max, self.name, self._tell)
         return Catalog(names, finder, hold, around)
@@ -203,8 +205,7 @@ class RunningSource:
     def halt(self) -> None:
         """Stop all threads, after what they are delivering just now; wait for them."""
         self.stop.set()
-        with self.catalog.changed:
-            self.catalog.changed.notify_all()
+        self.catalog.wake()
         for thread in self._threads:
             thread.join()
 

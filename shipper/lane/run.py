@@ -15,14 +15,14 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
-from shipper.errors import ShipperError
+from shipper.errors import DamagedError, ShipperError
 from shipper.lane.deliver import Courier
 from shipper.lane.fittings import Fittings, Select, select_all
 from shipper.lane.ledger import Cursor
 from shipper.lane.parcel import Parcel
 from shipper.lane.reader import Step
 from shipper.model import Span
-from shipper.notices import Filtered, Finished, Lost, Saved, Taken, Trouble
+from shipper.notices import Filtered, Finished, Lost, Mended, Saved, Taken, Trouble
 from shipper.sink import Receipt, Sink
 from shipper.source.segment import UNKNOWN, Segment
 
@@ -56,6 +56,7 @@ class Lane:
         self._at = {segment: cursor.offset for segment, cursor in known.cursors.items()}
         self._over = {segment for segment, cursor in known.cursors.items() if cursor.done}
         self._asked: dict[str, tuple[int, bool]] = {}  # what a segment was like when it had nothing
+        self._troubled: set[str] = set()  # segments that cannot be read at present
         self._parcel: Parcel | None = None
         self._sent: deque[tuple[Parcel, Future[Receipt | None]]] = deque()
         self._threads = (
@@ -71,10 +72,9 @@ class Lane:
             if not self._courier.prepare():
                 return
             while not stop.is_set():
+                seen = catalog.version
                 if not self.turn():
-                    with catalog.changed:
-                        if not stop.is_set() and self.idle:
-                            catalog.changed.wait(LOOK_SECONDS)
+                    catalog.wait(seen, LOOK_SECONDS)
             self._collect(everything=True)
         finally:
             if self._threads is not None:
@@ -121,17 +121,32 @@ class Lane:
             state = (segment.size, segment.closed)
             try:
                 step = self._fit.feed.take(segment, self._at.get(segment.id, 0), self._sessions)
-            except ShipperError as error:
-                self._fit.tell(Trouble(self._fit.source, self.name, str(error)))
+            except DamagedError as error:
+                self._trouble(segment, error)
                 self._lose(segment, "damaged_archive")
                 return segment, None
+            except ShipperError as error:  # a password is missing, or the disk does not answer
+                self._trouble(segment, error)
+                continue
             if step is not None:
+                self._mended(segment)
                 return segment, step
             if segment.closed and segment.key is None:
                 self._lose(segment, "truncated_unread")
                 return segment, None
             self._asked[segment.id] = state
         return None
+
+    def _trouble(self, segment: Segment, error: ShipperError) -> None:
+        if segment.id not in self._troubled:
+            self._troubled.add(segment.id)
+            self._fit.tell(Trouble(self._fit.source, self.name, str(error)))
+
+    def _mended(self, segment: Segment) -> None:
+        if segment.id in self._troubled:
+            self._troubled.discard(segment.id)
+            text = f"{segment.path} can be read again"
+            self._fit.tell(Mended(self._fit.source, self.name, text))
 
     def _take(self, segment: Segment, step: Step | None) -> None:
         parcel = self._begin(segment)

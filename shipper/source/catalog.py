@@ -50,6 +50,7 @@ class Catalog:
         self._hold = hold
         self._around = surroundings
         self.changed = threading.Condition(threading.RLock())
+        self.version = 0  # grows with every change, so that none is missed while waiting
         self._segments: list[Segment] = []
         self._finished: dict[str, int] = {}  # segment -> plain size when it was shipped
         self._live_key: FileKey | None = None  # what the followed name points to
@@ -99,6 +100,17 @@ class Catalog:
             self._segments.remove(segment)
             segment.close()
 
+    def wait(self, seen: int, seconds: float) -> None:
+        """Wait until `version` is no longer `seen`, or the time is over."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.version != seen, seconds)
+
+    def wake(self) -> None:
+        """Let everybody look again."""
+        with self.changed:
+            self.version += 1
+            self.changed.notify_all()
+
     def close(self) -> None:
         """Give all files back."""
         with self.changed:
@@ -141,7 +153,7 @@ class Catalog:
             if any(changed):
                 self._segments.sort(key=lambda segment: segment.order)
                 self._hold.update(self._segments)
-                self.changed.notify_all()
+                self.wake()
             return any(changed)
 
     def _watch(self, segment: Segment, now: float) -> bool:

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from shipper.settings import Positive, Seconds
 from shipper.source.base import SourceSettings
+from shipper.source.passwords import PasswordSettings
 
 
 class FileSettings(SourceSettings, frozen=True, kw_only=True, tag="file"):
@@ -27,6 +28,9 @@ class FileSettings(SourceSettings, frozen=True, kw_only=True, tag="file"):
     # Disk space that segments may take which the server has deleted and that are not shipped yet.
     # Four times the default rotation size of Percona's filter plugin.
     hold_bytes_max: Positive = 4 * 1024**3
+
+    # Of encrypted archives (.enc).
+    passwords: PasswordSettings | None = None
 
     def problems(self) -> Iterator[str]:
         """Say which fields disagree."""
