@@ -141,6 +141,7 @@ class AuditCounters:
                 counts.defects[defect.reason.value] += 1
             self._count_kinds(kinds)
             now = int(self._clock.now())
+            self._labels.forget(counts, now)
             for record in special:
                 if record.status:
                     self._count_failure(record, now)

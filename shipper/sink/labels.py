@@ -105,31 +105,25 @@ class Labels:
         if value is None:
             return None
         tally = table.get(value)
-        if tally is not None:
-            tally.count += 1
-            tally.touched = now
-            return None
-        if value != OTHER_VALUES and len(table) - (OTHER_VALUES in table) >= self._room(table, now):
-            other = table.setdefault(OTHER_VALUES, Tally(0, now))
-            other.count += 1
-            return "max_series"
-        table[value] = Tally(1, now)
+        if tally is None:
+            if value != OTHER_VALUES and self._is_full(table):
+                other = table.setdefault(OTHER_VALUES, Tally(0, now))
+                other.count += 1
+                return "max_series"
+            tally = table[value] = Tally(0, now)
+        tally.count += 1
+        tally.touched = now
         return None
 
-    def _room(self, table: dict[str, Tally], now: int) -> int:
-        if len(table) >= self._settings.series_max:
-            self._forget(table, now)
-        return self._settings.series_max
+    def _is_full(self, table: dict[str, Tally]) -> bool:
+        return len(table) - (OTHER_VALUES in table) >= self._settings.series_max
 
     def forget(self, counts: AuditCounts, now: int) -> None:
-        """Remove idle series, for a scrape."""
-        self._forget(counts.by_account, now)
-        self._forget(counts.by_source, now)
-
-    def _forget(self, table: dict[str, Tally], now: int) -> None:
+        """Remove idle series; once a batch or a scrape is often enough."""
         before = now - self._settings.idle_seconds
         kept = {OTHER_VALUES, PROXY}
-        for value in [
-            value for value, tally in table.items() if tally.touched < before and value not in kept
-        ]:
-            del table[value]
+        for table in (counts.by_account, counts.by_source):
+            idle = [value for value, tally in table.items() if tally.touched < before]
+            for value in idle:
+                if value not in kept:
+                    del table[value]

@@ -239,6 +239,7 @@ def _million() -> Iterable[list[AuditRecord]]:
         at += 10_000
 
 
+@pytest.mark.timeout(600)  # ten seconds on a quiet machine
 def test_a_million_users_and_addresses_are_few_series_and_little_memory() -> None:
     sink = AuditCounters(Settings(), Surroundings(clock=FakeClock()))
     metrics = made(Pulls(audited=lambda: [Audited("db", sink.view, Detector())]))
