@@ -13,10 +13,13 @@ import sys
 import click
 
 from shipper import __version__
+from shipper.cli.check import check
+from shipper.cli.dead_letters import dead_letters
 from shipper.cli.decode import decode
 from shipper.cli.report import report
 from shipper.cli.run import run
 from shipper.cli.ship import ship
+from shipper.cli.state import status, verify
 from shipper.errors import MisconfiguredError, ShipperError
 from shipper.terminal import printable
 
@@ -31,10 +34,8 @@ def cli() -> None:
     """Decode, ship and report the audit logs of MySQL-family servers."""
 
 
-cli.add_command(decode)
-cli.add_command(ship)
-cli.add_command(report)
-cli.add_command(run)
+for _command in (decode, ship, report, run, check, status, verify, dead_letters):
+    cli.add_command(_command)
 
 
 def main() -> None:

@@ -7,14 +7,18 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Meta
 
 from shipper.config.document import read_document
 from shipper.config.loader import Choices, Loader
+from shipper.decode import FORMATS
 from shipper.errors import ConfigError, UsageError
 from shipper.settings import Seconds, Settings
 from shipper.sink import SINKS, SinkSettings
+from shipper.sink.jsonl import SOURCE
+from shipper.sink.jsonl import Settings as JsonlSettings
 from shipper.source import SOURCES
 from shipper.source.base import SourceSettings
 
@@ -57,6 +61,12 @@ class Config(Settings, frozen=True, kw_only=True):
             names = [name_of(each) for each in named]
             for name in sorted({name for name in names if names.count(name) > 1}):
                 yield f"{kind}: {name} stands there twice: give each a name of its own"
+        for source in self.sources:
+            yield from _of_source(source)
+        for sink in self.sinks:
+            shared = len(self.sources) > 1 and len(sink.sources or self.sources) > 1
+            if shared and isinstance(sink, JsonlSettings) and SOURCE not in sink.path:
+                yield f"sinks: {name_of(sink)}: several sources need {SOURCE} in its path"
         known = {name_of(source) for source in self.sources}
         for sink in self.sinks:
             for wanted in sorted(set(sink.sources or ()) - known):
@@ -66,6 +76,17 @@ class Config(Settings, frozen=True, kw_only=True):
         """Give the sinks that this source's records go to."""
         name = name_of(source)
         return [sink for sink in self.sinks if sink.sources is None or name in sink.sources]
+
+
+def _of_source(source: SourceSettings) -> Iterator[str]:
+    formats = [each.name for each in FORMATS]
+    if source.format is not None and source.format not in formats:
+        yield f"sources: {name_of(source)}: format must be one of {', '.join(formats)}"
+    try:
+        ZoneInfo(source.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        zone = repr(source.timezone)
+        yield f"sources: {name_of(source)}: {zone} is no time zone; write one like Europe/Berlin"
 
 
 def name_of(settings: SourceSettings | SinkSettings) -> str:
