@@ -6,10 +6,10 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from shipper.config.document import read_document
 from shipper.config.loader import Choices, Loader
@@ -94,13 +94,27 @@ def name_of(settings: SourceSettings | SinkSettings) -> str:
     return settings.name or str(settings.__struct_config__.tag)
 
 
+class _Kinds(Mapping[str, type[Struct]]):
+    """The settings classes of a table, each loaded when it is asked for."""
+
+    def __init__(self, table: Mapping[str, Any]) -> None:
+        self._table = table
+
+    def __getitem__(self, type_: str) -> type[Struct]:
+        settings: type[Struct] = self._table[type_].settings
+        return settings
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table)
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+
 def load(text: str, env: Mapping[str, str], read_file: Callable[[str], str]) -> Config:
     """Read a configuration. Raises ConfigError with every mistake."""
     value, problems = read_document(text, env)
-    choices: Choices = {
-        SourceSettings: {type_: kind.settings for type_, kind in SOURCES.items()},
-        SinkSettings: {type_: kind.settings for type_, kind in SINKS.items()},
-    }
+    choices: Choices = {SourceSettings: _Kinds(SOURCES), SinkSettings: _Kinds(SINKS)}
     loader = Loader(choices, read_file)
     config = loader.load(Config, value)
     problems += loader.problems
