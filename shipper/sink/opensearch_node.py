@@ -105,7 +105,8 @@ class Node(Urllib3HttpConnection):
 
     def _whole(self, response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
         pieces, size = [], 0
-        for piece in response.stream(READ_BYTES):
+        # read1 gives what has come; read would wait for a whole piece, beyond any deadline.
+        while piece := response.read1(READ_BYTES):
             pieces.append(piece)
             size += len(piece)
             if size > ANSWER_BYTES_MAX:
@@ -154,7 +155,8 @@ def unreachable(error: Exception, host: str) -> ShipperError:
         for name, hint in _TLS_HINTS.items():
             if name in str(cause.reason):
                 return MisconfiguredError(f"{host}: {hint} ({cause.reason})")
-    if isinstance(error, failures.TimeoutError):
+    refused = isinstance(error, failures.NewConnectionError)  # for the library a timeout too
+    if isinstance(error, failures.TimeoutError) and not refused:
         return UnavailableError(f"{host} did not answer in time: {error}", reason="timeout")
     reason = "protocol" if isinstance(error, failures.ProtocolError) else "unavailable"
     return UnavailableError(f"{host} cannot be reached: {error}", reason=reason)

@@ -19,7 +19,9 @@ from shipper.errors import MisconfiguredError, ShipperError, UnavailableError
 from shipper.sink.base import Refusal
 
 # Everything that `read` looks at, and nothing else: a tenth of the full answer.
-FILTER_PATH: Final = "errors,items.*.status,items.*.error.type,items.*.error.reason"
+FILTER_PATH: Final = (
+    "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
+)
 # Of a server's words that are kept: a screen's worth.
 DETAIL_MAX: Final = 600
 
@@ -60,9 +62,20 @@ def without(body: Body, settled: Container[int]) -> Body:
     )
 
 
+class _Cause(Struct, frozen=True):
+    reason: str | None = None
+
+
 class _Error(Struct, frozen=True):
     type: str = ""
     reason: str | None = None
+    caused_by: _Cause = _Cause()
+
+    @property
+    def said(self) -> str:
+        """The server's words; those of the cause say what a script or a parser stumbled over."""
+        causes = f" ({self.caused_by.reason})" if self.caused_by.reason else ""
+        return f"{self.type}: {self.reason}{causes}"[:DETAIL_MAX]
 
 
 class _Outcome(Struct, frozen=True):
@@ -124,18 +137,18 @@ def read(answer: bytes, body: Body) -> Reading:
 
 def _sort(reading: Reading, offset: int, outcome: _Outcome) -> None:
     """Put one document where its outcome belongs."""
-    status, kind, reason = outcome.status, outcome.error.type, outcome.error.reason or ""
+    status, kind = outcome.status, outcome.error.type
     if status < 300:
         reading.new.append(offset)
     elif status == 409 and kind == "version_conflict_engine_exception":
         reading.duplicates.append(offset)
-    elif (failure := _systemic(status, kind, reason)) is not None:
+    elif (failure := _systemic(status, outcome.error)) is not None:
         reading.again.append(offset)
         # One that waiting does not mend says more than one that it does.
         if reading.failure is None or isinstance(failure, MisconfiguredError):
             reading.failure = failure
     else:
-        detail = f"{status} {kind}: {reason}"[:DETAIL_MAX]
+        detail = f"{status} {outcome.error.said}"
         reading.refusals.append(Refusal(offset, _refusal(status, kind), detail))
 
 
@@ -156,18 +169,21 @@ _MISCONFIGURED: Final = {
 # about the configuration.
 _SENTENCES: Final = ("pipeline with id", "no write index is defined", "only write ops with an op_")
 
+# Comes with 500, but it is the operator's pipeline that does not want this very document.
+_OF_THE_PIPELINE: Final = ("fail_processor_exception",)
 
-def _systemic(status: int, kind: str, reason: str) -> ShipperError | None:
-    said = f"{status} {kind}: {reason}"[:DETAIL_MAX]
+
+def _systemic(status: int, error: _Error) -> ShipperError | None:
+    kind, said = error.type, f"{status} {error.said}"
     if kind in _BLOCKED:
         return UnavailableError(f"{_BLOCKED[kind]}; the server: {said}", reason="rejected")
     if kind in _MISCONFIGURED:
         return MisconfiguredError(f"{_MISCONFIGURED[kind]}; the server: {said}")
-    if kind == "illegal_argument_exception" and reason.startswith(_SENTENCES):
+    if kind == "illegal_argument_exception" and (error.reason or "").startswith(_SENTENCES):
         return MisconfiguredError(f"the index or pipeline is not as configured; the server: {said}")
     if status == 429:
         return UnavailableError(f"the server is busy: {said}", reason="throttled")
-    if status >= 500 or status in (408, 409):
+    if (status >= 500 and kind not in _OF_THE_PIPELINE) or status in (408, 409):
         return UnavailableError(f"the server could not store it: {said}")
     return None
 
@@ -234,7 +250,7 @@ def explained(answer: bytes) -> str:
     """Give OpenSearch's own words for a failure, or the beginning of what came instead."""
     error = _failure_of(answer)
     if error.type or error.reason:
-        return f"{error.type}: {error.reason}"[:DETAIL_MAX]
+        return error.said
     return _excerpt(answer)
 
 
