@@ -14,6 +14,7 @@ import click
 from shipper import __version__
 from shipper.cli.decode import decode
 from shipper.cli.report import report
+from shipper.cli.setup import setup
 from shipper.cli.ship import ship
 from shipper.errors import ShipperError
 from shipper.terminal import printable
@@ -31,6 +32,7 @@ def cli() -> None:
 cli.add_command(decode)
 cli.add_command(ship)
 cli.add_command(report)
+cli.add_command(setup)
 
 
 def main() -> None:

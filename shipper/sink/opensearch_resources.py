@@ -55,7 +55,8 @@ def templates(settings: OpenSearchSettings) -> tuple[Resource, ...]:
         "composed_of": components,
     }
     if settings.data_stream:
-        template["data_stream"] = {}
+        # Spelt out as the cluster gives it back, so that it compares equal.
+        template["data_stream"] = {"timestamp_field": {"name": "@timestamp"}}
     return (*made, Resource(name.base, f"/_index_template/{name.base}", _versioned(template)))
 
 
