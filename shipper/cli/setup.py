@@ -6,9 +6,7 @@ them, and give the shipper `setup: off` (or `require`).
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -16,9 +14,9 @@ import click
 import orjson
 
 from shipper.clock import SystemClock
-from shipper.config import Choices, Loader, read_document
-from shipper.errors import ConfigError, UsageError
-from shipper.sink import SINKS, SinkSettings, opensearch
+from shipper.config import load_file, name_of
+from shipper.errors import UsageError
+from shipper.sink import opensearch
 from shipper.sink.opensearch_setup import TROUBLES, Setup, State, Step
 from shipper.sink.opensearch_wire import StatusError, judged
 from shipper.terminal import printable
@@ -51,7 +49,7 @@ def setup_opensearch(context: click.Context, path: Path, *, dry_run: bool) -> No
     """
     status = DONE
     for settings in _sinks(path):
-        click.echo(f"{settings.name or 'opensearch'}:")
+        click.echo(f"{name_of(settings)}:")
         for step in _run(settings, write=not dry_run):
             _show(step, dry_run=dry_run)
             if step.state in TROUBLES:
@@ -59,23 +57,12 @@ def setup_opensearch(context: click.Context, path: Path, *, dry_run: bool) -> No
     context.exit(status)
 
 
-def _sinks(path: Path) -> Iterator[opensearch.Settings]:
-    document, problems = read_document(path.read_text(encoding="utf-8"), os.environ)
-    sinks = document.content.get("sinks") if isinstance(document.content, dict) else None
-    if sinks is None or not isinstance(sinks.content, list):
-        raise UsageError(f"{path} has no list `sinks`")
-    choices: Choices = {SinkSettings: {name: kind.settings for name, kind in SINKS.items()}}
-    loader = Loader(choices, lambda name: Path(name).read_text(encoding="utf-8"))
-    loaded = [
-        loader.load(SinkSettings, value, f"sinks[{index}]")
-        for index, value in enumerate(sinks.content)
-    ]
-    if problems or loader.problems:
-        raise ConfigError([*problems, *loader.problems])
-    found = [settings for settings in loaded if isinstance(settings, opensearch.Settings)]
+def _sinks(path: Path) -> list[opensearch.Settings]:
+    sinks = load_file(str(path)).sinks
+    found = [settings for settings in sinks if isinstance(settings, opensearch.Settings)]
     if not found:
         raise UsageError(f"{path} has no sink of type opensearch")
-    yield from found
+    return found
 
 
 def _run(settings: opensearch.Settings, *, write: bool) -> list[Step]:

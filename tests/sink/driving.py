@@ -1,33 +1,17 @@
-"""A lane in small, with a clock that only moves when somebody waits on it."""
+"""A lane in small: deliver, wait, deliver again."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
 
+from clocks import FakeClock
+
 from shipper.errors import UnavailableError
 from shipper.sink import Batch, Receipt, Sink
 
-START = 1_700_000_000.0
 # Back-off of the stand-in for the lane.
 FIRST_SECONDS, MOST_SECONDS = 1.0, 60.0
-
-
-class FakeClock:
-    """Time that passes only by waiting."""
-
-    def __init__(self) -> None:
-        self.passed = 0.0
-
-    def now(self) -> float:
-        return START + self.passed
-
-    def monotonic(self) -> float:
-        return self.passed
-
-    def wait(self, stop: threading.Event, seconds: float) -> bool:
-        self.passed += seconds
-        return stop.is_set()
 
 
 def drive(sink: Sink, batches: Iterable[Batch], clock: FakeClock) -> list[Receipt]:

@@ -13,10 +13,11 @@ from typing import Any
 
 import orjson
 import pytest
+from clocks import FakeClock
 from servers import free_port
 from servers.proxy import Answer, Exchange, Fault, Proxy, Request, proxy, some_busy
 from sink.blocks import SEGMENT, batch, failed_login
-from sink.driving import FakeClock, drive
+from sink.driving import drive
 from sink.rigs.opensearch import OpenSearchRig, opensearch
 
 from shipper.errors import MisconfiguredError, ShipperError, UnavailableError
@@ -164,7 +165,8 @@ def test_a_login_that_ends_stops_the_sink_whatever_was_before(
 def test_retry_after_is_handed_on(
     rig: OpenSearchRig, between: Proxy, said: str, seconds: float | None
 ) -> None:
-    sink = rig.sink(Surroundings(clock=FakeClock()), urls=(between.url,))
+    # 22:13:20 on 14 November 2023
+    sink = rig.sink(Surroundings(clock=FakeClock(1_700_000_000.0)), urls=(between.url,))
     with closing(sink):
         sink.prepare()
         between.fault = first_bulk(Answer(429, b"", {"retry-after": said}))

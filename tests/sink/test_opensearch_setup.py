@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clocks import FakeClock
 from servers.ism import Ism
 from servers.proxy import Answer, Proxy, proxy
 from sink.blocks import batch, failed_login
-from sink.driving import START, FakeClock
 from sink.rigs.opensearch import OpenSearchRig, opensearch
 
 from shipper.clock import rfc3339
@@ -24,6 +24,7 @@ from shipper.sink.opensearch_retention import delete
 from shipper.sink.opensearch_setup import Setup, State, Step
 
 DAY = 86_400.0
+START = 1_700_000_000.0  # 2023-11-14
 
 
 @pytest.fixture
@@ -255,7 +256,7 @@ def test_only_expired_indexes_of_ours_go(rig: OpenSearchRig) -> None:
     kept = {"-2023.11.14", "-2023.11.05", "-2023.11.04", "-undated", "-2001.01.01"}
     kept.add("-2001.01.02-restored")
     assert names(rig) == kept | {"-2023.11.03", "-2023.10.05"}
-    around = Surroundings(clock=FakeClock())
+    around = Surroundings(clock=FakeClock(START))
     with closing(rig.sink(around, retention="own", retention_days=10)) as sink:
         sink.prepare()
         assert names(rig) == kept
@@ -277,7 +278,7 @@ def _plain_template(name: str) -> dict[str, Any]:
 def test_months_go_when_their_last_day_is_old_enough(rig: OpenSearchRig) -> None:
     pattern = "{}-%Y.%m"
     ship_days(rig, 0, 20, 60, pattern=pattern)
-    around = Surroundings(clock=FakeClock())
+    around = Surroundings(clock=FakeClock(START))
     settings = {"index": pattern.format(rig.base), "retention": "own", "retention_days": 14}
     with closing(rig.sink(around, **settings)) as sink:
         sink.prepare()
@@ -293,7 +294,7 @@ def test_an_index_that_another_shipper_deleted_is_no_error(rig: OpenSearchRig) -
 
 def test_retention_that_fails_delays_no_record(rig: OpenSearchRig, between: Proxy) -> None:
     told: list[Notice] = []
-    around = Surroundings(clock=FakeClock(), tell=told.append)
+    around = Surroundings(clock=FakeClock(START), tell=told.append)
     between.fault = lambda each: Answer(403) if "_mapping" in each.path else None
     with closing(rig.sink(around, urls=(between.url,), retention="own")) as sink:
         sink.prepare()
