@@ -59,7 +59,7 @@ def test_the_plugin_would_refuse_what_is_wrong(tmp_path: Path) -> None:
     wrong = [
         text.replace('"MINUTES"', '"MINUTE"'),
         text.replace('"composite"', '"compposite"'),
-        text.replace('"bucket_level_monitor"', '"bucket_monitor"'),
+        text.replace('"schedule"', '"schedul"'),
         text.replace('"buckets_path"', '"bucket_path"'),
     ]
     assert all(each != text for each in wrong)

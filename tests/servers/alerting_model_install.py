@@ -30,8 +30,8 @@ ARTIFACTS = {
     "d3ef575e3e4979678dc01bf1dcce51021493b4d11fb7f1be8ad982877c16a1c0": (
         "org.slf4j:slf4j-api:1.7.36:jar"
     ),
-    "7b96bf3ee68949abb5bc465559ac270e0551596fa34523fddf890ec418dde13c": (
-        "org.apache.commons:commons-lang3:3.14.0:jar"
+    "ec87bfb55f22cbd1b21e2190eeda28b2b312ed2a431ee49fbdcc01812d04a5e4": (
+        "commons-codec:commons-codec:1.16.1:jar"
     ),
 }
 
