@@ -17,7 +17,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from shipper.decode.base import BROKEN, LOOKAHEAD, MORE, Context, Format, Options
+from shipper.decode.base import BROKEN, LOOKAHEAD, MORE, Context, Data, Format, Options
 from shipper.errors import MalformedError
 from shipper.model import EXCERPT_BYTES, Block, Defect, Reason, Span
 
@@ -44,7 +44,8 @@ _FRAMING: Final = re.compile(
 class Decoder:
     """Decode one segment: `feed` its bytes in any pieces, then `finish`.
 
-    Never raises on any input. Holds at most `record_bytes_max` bytes plus one piece.
+    Never raises on any input. Holds at most `record_bytes_max` bytes plus one piece, and for a
+    moment a copy of as much.
     `resume` is the offset at which a new decoder may go on as if it had read everything before.
     """
 
@@ -53,8 +54,8 @@ class Decoder:
     ) -> None:
         """Read from offset `start` of a segment, choosing among `formats` in their order."""
         self._options = options or Options()
-        context = Context(self._options)
-        self._formats = [format_(context) for format_ in formats]
+        self._context = Context(self._options)
+        self._formats = [format_(self._context) for format_ in formats]
         starts = [re.compile(format_.start) for format_ in formats]
         self._starts = list(zip(self._formats, starts, strict=True))
         # `found_by` is stricter than `start` where a format must not be found in mid-line.
@@ -62,7 +63,7 @@ class Decoder:
         self._any_start = re.compile(b"|".join(b"(?:%b)" % pattern for pattern in searched))
         self._interrupts = {f: re.compile(f.interrupted_by) for f in self._formats}
         self._format = self._formats[0]
-        self._data = b""
+        self._data: Data = b""
         self._at = 0  # index in _data of the first byte that belongs to no item yet
         self._base = start  # offset of _data[0] in the segment
         self._reach = LOOKAHEAD  # how far the record at _at is looked at; doubles
@@ -98,7 +99,18 @@ class Decoder:
 
     def _hold(self, data: bytes) -> None:
         """Append to what is held, and let go of what belongs to finished items."""
-        self._data = self._data[self._at :] + data if self._at < len(self._data) else data
+        left = len(self._data) - self._at
+        if left < BLOCK_BYTES:
+            with memoryview(self._data)[self._at :] as rest:
+                self._data = b"".join((rest, data)) if left else data
+        else:
+            # A large record grows in place. To join it anew with each piece would copy it a
+            # hundred times, and leave holes of its size in the heap.
+            if isinstance(self._data, bytearray):
+                del self._data[: self._at]
+            else:
+                self._data = bytearray(memoryview(self._data)[self._at :])
+            self._data += data
         self._base += self._at
         self._sought = max(self._sought - self._at, 0)
         self._slow_until = max(self._slow_until - self._at, 0)
@@ -131,7 +143,8 @@ class Decoder:
                     self._slow_until = stop  # one record fills the window: careful, once
                 return False
             whole = at == 0 and cut == len(data)
-            decoded = self._format.fast(data if whole else data[at:cut], self._base + at)
+            raw = data if whole and isinstance(data, bytes) else self._copy(at, cut)
+            decoded = self._format.fast(raw, self._base + at)
             if decoded is not None:
                 self._window = min(self._window * 2, self._window_max)
                 block.records += decoded.records
@@ -180,7 +193,8 @@ class Decoder:
         most, held = self._options.record_bytes_max, len(self._data) - self._at
         while True:
             size = min(self._reach, most)
-            data = self._data[at : at + size]
+            # No copy of all that is held, which grows with each piece.
+            data = self._data if not at and held <= size else self._copy(at, at + size)
             last = final and held <= size
             end = format_.end(data, 0, last)
             if end == BROKEN:
@@ -209,7 +223,7 @@ class Decoder:
     def _whole(self, block: Block, end: int) -> None:
         """Read `_data[_at:end]`, known to be one whole record."""
         at = self._at
-        raw = self._data[at:end]
+        raw = self._copy(at, end)
         try:
             record = self._format.careful(raw)
         except MalformedError as error:
@@ -229,8 +243,8 @@ class Decoder:
         at = self._at
         limit = at + self._options.record_bytes_max
         # A view: what lies before it may be here or gone, so no look-behind may see it.
-        view = memoryview(self._data)[at:limit]
-        found = self._any_start.search(view, max(1, self._sought - at))
+        with memoryview(self._data)[at:limit] as view:
+            found = self._any_start.search(view, max(1, self._sought - at))
         held = min(len(self._data), limit)
         if found is not None:
             end = at + found.start()
@@ -249,14 +263,19 @@ class Decoder:
 
     def _defect(self, block: Block, reason: Reason, detail: str, end: int) -> None:
         span = Span(self._base + self._at, self._base + end)
-        excerpt = self._data[self._at : min(end, self._at + EXCERPT_BYTES)]
+        excerpt = self._copy(self._at, min(end, self._at + EXCERPT_BYTES))
         block.defects.append(Defect(reason, detail, span, excerpt))
         self._advance(end)
+
+    def _copy(self, start: int, end: int) -> bytes:
+        with memoryview(self._data) as view:
+            return bytes(view[start:end])
 
     def _advance(self, at: int) -> None:
         self._at = at
         self._sought = at
         self._reach = LOOKAHEAD
+        self._context.item += 1
 
 
 def _is_utf8(raw: bytes) -> bool:
