@@ -58,7 +58,8 @@ class Format(Protocol):
     # meeting one before the end proves that the record was cut.
     interrupted_by: ClassVar[bytes]
     # A format may also have `found_by: ClassVar[bytes]`: a stricter `start`, which may look behind,
-    # for finding the next record after bytes that begin none. Elsewhere it is `start`.
+    # for finding the next record after bytes that begin none. Elsewhere it is `start`. What it
+    # finds in mid-line begins with one of `<{"0123456789`.
 
     def __init__(self, context: Context, /) -> None:
         """Make a reader for one decoder."""

@@ -105,8 +105,9 @@ def seconds(data: bytes) -> float:
 def test_time_is_linear_in_hostile_input(opening: str) -> None:
     for filling in FILLINGS:
         # Larger than the decoder's blocks: within one, a search may well be repeated.
-        data = OPENINGS[opening] + filling * (2 * BLOCK_BYTES // len(filling))
-        twice = data + filling * (2 * BLOCK_BYTES // len(filling))
+        more = filling * (5 * BLOCK_BYTES // 4 // len(filling))
+        data = OPENINGS[opening] + more
+        twice = data + more
         for attempt in range(5):
             first, second = seconds(data), seconds(twice)
             # Twice the bytes take at most three times the time; 5 ms are noise.
