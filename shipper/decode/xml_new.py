@@ -53,6 +53,7 @@ _SYNTAX: Final = Syntax(
     empty="<{name}/>",
     text="[^<]*+",
     rest="",
+    rest_percona=r"(?:\n  .*+)++",
     end=r"\n *+</AUDIT_RECORD>\n",
     other=rf"{_START}(?:[^<]++|<(?!/?AUDIT|\?xml))*+</AUDIT_RECORD>\n?",
 )

@@ -58,6 +58,7 @@ _SYNTAX: Final = Syntax(
     empty="",
     text='[^"]*+',
     rest="[^>]*+(?<=/)",
+    rest_percona="",
     end=r">\n",
     other=rf"{_START}[^<>]*+>\n?",
 )

@@ -22,7 +22,10 @@ class Syntax(NamedTuple):
     field_or_empty: str  # NEW has a form of its own for an empty field
     empty: str
     text: str  # an escaped value
-    rest: str  # everything after SQLTEXT, where that is shorter than naming the fields
+    # Everything after SQLTEXT, and the same in audit_log's layout, where that costs less than to
+    # name the fields. What it takes in is read field by field when it is met for the first time.
+    rest: str
+    rest_percona: str
     end: str
     other: str  # any whole record, for those that no layout fits
 
@@ -108,13 +111,14 @@ def compiled(syntax: Syntax, layout: Layout) -> tuple[re.Pattern[str], re.Patter
             patterns.append(f"(?:{pattern})?+" if field.endswith("?") else pattern)
         return "".join(patterns)
 
+    after = (layout.percona and syntax.rest_percona) or syntax.rest or run(layout.after)
     statement = value("SQLTEXT").replace("SQLTEXT", "(S)QLTEXT", 1)
     no_text = f"(?:{indent}{syntax.empty.format(name='SQLTEXT')})?+" if syntax.empty else ""
     record = (
         f"{syntax.begin}{''.join(map(value, layout.head))}"
         f"({run(layout.before)}){value('CONNECTION_ID')}"
         f"({run(layout.between)}{no_text})(?:{statement})?+"
-        f"({syntax.rest or run(layout.after)}){syntax.end}"
+        f"({after}){syntax.end}"
     )
     row = f"({record}|{syntax.other})([ \t\r\n]*+)"
     return re.compile(record), re.compile(row, re.ASCII)
