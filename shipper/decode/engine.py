@@ -32,14 +32,14 @@ _LINE_FEED: Final = 0x0A
 # Headers, footers and separators of all formats, blanks, and the NUL padding that direct-I/O
 # writers leave (formats.md 1.1, 2.1, 2.6, 3.2, 3.3, 4.6; `null` ends audit_log_read()).
 _FRAMING: Final = re.compile(
-    rb"""(?: [\s\0]++
+    rb"""    [\s\0\[,]++
          |   \xef\xbb\xbf
          |   <\?xml\ version="1\.0"\ encoding="(?:UTF|utf)-8"\?>
          |   </?AUDIT>
-         |   \[ | , | \]\}?+
+         |   \]\}?+
          |   \{\s{0,9}"records"\s{0,9}:\s{0,9}\[
          |   null(?=\s)
-         )++""",
+         """,
     re.VERBOSE,
 )
 

@@ -14,8 +14,10 @@ from typing import Final, NamedTuple
 from shipper.decode import base
 from shipper.decode.base import LOOKAHEAD, MORE, Context, Data
 
-# Up to the next brace outside strings, and the brace; nothing of a string that has no end yet.
-_TO_BRACE: Final = re.compile(rb'[^"{}]*+(?:"(?:[^"\\]++|\\.)*+"[^"{}]*+)*+([{}])?+', re.DOTALL)
+# Over some strings, up to the next brace outside of them, and the brace; nothing of a string that
+# has no end yet. Some: the pattern keeps a place to go back to for each. It has to, because a
+# possessive group that fails in its middle does not go back, in Python before 3.11.5 (gh-106052).
+_TO_BRACE: Final = re.compile(rb'[^"{}]*+(?:"(?:[^"\\]++|\\.)*+"[^"{}]*+){0,64}([{}])?+', re.DOTALL)
 _IN_STRING: Final = re.compile(rb'(?:[^"\\]++|\\.)*+("?+)', re.DOTALL)
 _WINDOW_BYTES: Final = 1024  # a usual record with room to spare
 
@@ -105,7 +107,7 @@ def _scan(data: Data, start: int, stop: int, place: _Place) -> _Place:
             inside = False
         elif inside or at == stop:
             break  # in a string, or in the first half of an escape
-        else:
+        elif match.start() == at:
             at += 1  # the quote of a string that has no end yet
             inside = True
     return _Place(at - start, depth, inside)

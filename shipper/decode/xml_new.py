@@ -55,7 +55,7 @@ _SYNTAX: Final = Syntax(
     rest="",
     rest_percona=r"(?:\n  .*+)++",
     end=r"\n *+</AUDIT_RECORD>\n",
-    other=rf"{_START}(?:[^<]++|<(?!/?AUDIT|\?xml))*+</AUDIT_RECORD>\n?",
+    other=rf"{_START}(?:[^<]++|<(?!/?AUDIT|\?xml))*</AUDIT_RECORD>\n?",
 )
 
 
