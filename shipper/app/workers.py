@@ -38,7 +38,11 @@ class Share(Struct, frozen=True):
 
     def of(self, config: Config) -> Config:
         """Give the part of the configuration that this worker runs."""
-        return msgspec.structs.replace(config, sources=config.sources[self.index :: self.count])
+        http = config.http
+        if http is not None and http.port:  # each worker serves its own numbers
+            http = msgspec.structs.replace(http, port=http.port + self.index)
+        sources = config.sources[self.index :: self.count]
+        return msgspec.structs.replace(config, sources=sources, http=http)
 
 
 def run_workers(command: Sequence[str], count: int) -> int:

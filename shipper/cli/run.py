@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import click
 
 from shipper.app.daemon import Daemon, signals
 from shipper.app.lock import StateLock
+from shipper.app.observation import Observation
 from shipper.app.workers import Share, run_workers
 from shipper.clock import SystemClock
 from shipper.config import Config, load_file
-from shipper.notices import Notice
 from shipper.terminal import printable
 
 UNFINISHED = 4  # stopped in time, but not everything was shipped
@@ -39,9 +38,11 @@ def run(context: click.Context, path: str, worker: str | None) -> None:
     def load() -> Config:
         return share.of(load_file(path))
 
+    clock, config = SystemClock(), share.of(config)
+    observation = Observation(config, clock, _write)
     lock = "lock" if worker is None else f"lock.{share.index}"
-    daemon = Daemon(share.of(config), load, SystemClock(), _log, lock=lock)
-    with signals(daemon):
+    daemon = Daemon(config, load, clock, observation, lock=lock)
+    with signals(daemon), closing(observation):
         remaining = daemon.run()
     for each in remaining:
         left = f"{each.size - each.position:,} bytes of {printable(each.path)}"
@@ -50,6 +51,7 @@ def run(context: click.Context, path: str, worker: str | None) -> None:
         context.exit(UNFINISHED)
 
 
-def _log(notice: Notice) -> None:
-    if sys.stderr.isatty():
-        click.echo(printable(repr(notice), limit=300), err=True)
+def _write(line: str) -> None:
+    """Write a line of the log; a reader that went away must not stop the shipping."""
+    with suppress(OSError):
+        click.echo(line, err=True)

@@ -42,6 +42,7 @@ class Kind(NamedTuple):
 
 # `type:` in the configuration -> the sink.
 SINKS: Final[dict[str, Kind]] = {
+    "metrics": Kind("shipper.sink.counters", "AuditCounters"),
     "sqlite": Kind("shipper.sink.sqlite", "SqliteStore"),
     "jsonl": Kind("shipper.sink.jsonl", "JsonLines"),
 }
