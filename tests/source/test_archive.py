@@ -144,7 +144,7 @@ def flip(content: bytes, at: int) -> bytes:
 
 @given(place=st.floats(0.05, 1, exclude_max=True), size=st.sampled_from([50, 4096, 10**6]))
 @example(place=0.9996843296149306, size=50)
-@EXAMPLES
+@settings(EXAMPLES, max_examples=25)
 def test_damaged_gzip_gives_every_byte_before_the_damage(
     place: float, size: int, tmp_path: Path
 ) -> None:
