@@ -1,7 +1,8 @@
 """The command line. One file a command; `main` is the entry point.
 
 Exit status: 0 done, nothing to complain of · 1 done, but some bytes could not be read (defects) ·
-2 not done: wrong use, or something could not be opened, read or written.
+2 not done: wrong use, or something could not be opened, read or written · 3 not done: a target or
+the state needs somebody's hand · 4 stopped before everything was shipped.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import click
 from shipper import __version__
 from shipper.cli.decode import decode
 from shipper.cli.report import report
+from shipper.cli.run import run
 from shipper.cli.ship import ship
-from shipper.errors import ShipperError
+from shipper.errors import MisconfiguredError, ShipperError
 from shipper.terminal import printable
 
 MISUSE = 2
+MISCONFIGURED = 3
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 
 
@@ -31,6 +34,7 @@ def cli() -> None:
 cli.add_command(decode)
 cli.add_command(ship)
 cli.add_command(report)
+cli.add_command(run)
 
 
 def main() -> None:
@@ -49,8 +53,9 @@ def main() -> None:
         )
         sys.exit(INTERRUPTED)
     except ShipperError as error:
-        click.echo(f"audit-shipper: {printable(str(error), limit=2000)}", err=True)
-        sys.exit(MISUSE)
+        for line in str(error).splitlines():
+            click.echo(f"audit-shipper: {printable(line, limit=2000)}", err=True)
+        sys.exit(MISCONFIGURED if isinstance(error, MisconfiguredError) else MISUSE)
 
 
 __all__ = ["cli", "main"]

@@ -73,6 +73,8 @@ class SinkSettings(Settings, frozen=True, kw_only=True, tag_field="type"):
 
     # Default: the type. Names the lane in metrics, logs and the state: renaming starts it anew.
     name: Name | None = None
+    # Names of the sources whose records come here; default: all.
+    sources: tuple[Name, ...] | None = None
 
 
 class Surroundings(Struct, frozen=True):

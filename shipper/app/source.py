@@ -1,0 +1,240 @@
+"""One source with its lanes, running."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from shipper.clock import Clock
+from shipper.config import Config, name_of
+from shipper.decode import FORMATS, Options
+from shipper.errors import ShipperError, UsageError
+from shipper.lane.dead_letters import DeadLetters
+from shipper.lane.feed import Feed
+from shipper.lane.fittings import Fittings, Select, select_all
+from shipper.lane.identify import Identifier
+from shipper.lane.parcel import ledgered
+from shipper.lane.reader import Decoding
+from shipper.lane.run import Lane
+from shipper.lane.start import select_since, skipped
+from shipper.lane.state import State
+from shipper.notices import Notice, Tell, Trouble
+from shipper.refine.sequence import Sequences
+from shipper.refine.sessions import Changes
+from shipper.sink import Sink, SinkSettings, make_sink
+from shipper.sink.base import Surroundings as SinkSurroundings
+from shipper.source.archive import open_stream
+from shipper.source.base import SourceSettings, Surroundings
+from shipper.source.catalog import Catalog
+from shipper.source.finder import Finder
+from shipper.source.hold import Hold
+from shipper.source.names import LogNames
+from shipper.source.passwords import Passwords
+from shipper.source.segment import Segment
+from shipper.source.settings import FileSettings
+
+
+class Remainder(Struct, frozen=True):
+    """What a lane has not shipped of a segment."""
+
+    source: str
+    sink: str
+    path: str
+    position: int
+    size: int
+
+
+def decoding_of(settings: SourceSettings, now: float) -> Decoding:
+    """Give the formats and options that a source is read with."""
+    formats = tuple(each for each in FORMATS if settings.format in (None, each.name))
+    zone = UTC if settings.timezone == "UTC" else ZoneInfo(settings.timezone)
+    # A day ahead of us at most: no clock is further off, and RFC 3164 times need a year.
+    latest = datetime.fromtimestamp(now, UTC) + timedelta(days=1)
+    most = settings.record_bytes_max
+    return Decoding(formats, Options(timezone=zone, record_bytes_max=most, latest=latest))
+
+
+def _as_file(settings: SourceSettings) -> FileSettings:
+    if isinstance(settings, FileSettings):
+        return settings
+    raise UsageError(f"{name_of(settings)}: this kind of source cannot be followed")
+
+
+class RunningSource:
+    """Follows one log and runs a lane for each of its sinks, each in a thread."""
+
+    def __init__(
+        self,
+        settings: SourceSettings,
+        sinks: Sequence[SinkSettings],
+        config: Config,
+        clock: Clock,
+        tell: Tell,
+        *,
+        make: Callable[[SinkSettings, SinkSurroundings], Sink] = make_sink,
+    ) -> None:
+        """Open the state and look at the files once; raises ShipperError where that fails."""
+        self.name = name_of(settings)
+        self._settings = _as_file(settings)
+        self._clock = clock
+        self._tell = tell
+        self.stop = threading.Event()
+        self.failed: list[BaseException] = []
+        self.on_failure: Callable[[], None] = lambda: None
+        state = Path(config.state)
+        self.state = State(state / f"{self.name}.db", instance=config.instance)
+        self.dead_letters = DeadLetters(state / f"{self.name}.dead-letters.ndjson")
+        self._passwords = Passwords(self._settings.passwords)
+        self._decoding = decoding_of(settings, clock.now())
+        self.catalog = self._open_catalog(state, config.instance)
+        self._feed = Feed(self.catalog, self._decoding, len(sinks))
+        self._done: dict[str, set[str]] = {}
+        around = SinkSurroundings(clock, tell, config.instance)
+        self._sinks = [make(each, around) for each in sinks]
+        self._begin([name_of(each) for each in sinks])
+        self.lanes = [
+            self._lane(name_of(each), sink, first=index == 0)
+            for index, (each, sink) in enumerate(zip(sinks, self._sinks, strict=True))
+        ]
+        self._threads: list[threading.Thread] = []
+
+    def _open_catalog(self, state: Path, instance: str) -> Catalog:
+        settings = self._settings
+        around = Surroundings(self.name, self._clock, self._tell, settings.settle_seconds)
+        names = LogNames(settings.path)
+        identify = Identifier(self._decoding.formats, self._decoding.options, instance)
+        finder = Finder(names, identify, lambda fd, path: open_stream(fd, path, self._passwords), around)
+        folder = state / "held" / self.name
+        hold = Hold(folder, settings.hold_bytes_max, self.name, self._tell)
+        return Catalog(names, finder, hold, around)
+
+    def _begin(self, lanes: Sequence[str]) -> None:
+        """Tell the catalogue what earlier processes knew, and new lanes where to begin."""
+        known, cursors, ledger = self.state.lanes(), self.state.cursors(), self.state.segments()
+        finished: dict[str, int] = {}
+        unfinished: dict[str, Segment] = {}
+        for each in ledger:
+            done = {
+                lane
+                for lane in lanes
+                if (cursor := cursors.get(lane, {}).get(each.id)) and cursor.done
+            }
+            self._done[each.id] = done
+            if done >= set(lanes) & set(known):
+                finished[each.id] = each.size
+            else:
+                unfinished[each.id] = Segment(
+                    id=each.id,
+                    first_time=each.first_time,
+                    path=each.path,
+                    size=each.size,
+                    quiet_since=self._clock.monotonic(),
+                )
+        self.catalog.remember(finished, unfinished)
+        self.catalog.poll()
+        present = {each.id for each in self.catalog.segments() if each.key is not None}
+        gone = [each for each in ledger if each.id not in present]
+        for lane in set(lanes) - set(known):
+            progress = skipped(self._settings, self.catalog, self._decoding, gone)
+            now = self._clock.now()
+            self.state.commit(lane, progress, Changes(), Sequences(), now=now)
+            for skip in progress:
+                if skip.done:
+                    self._done.setdefault(skip.segment.id, set()).add(lane)
+
+    def _lane(self, name: str, sink: Sink, *, first: bool) -> Lane:
+        fittings = Fittings(
+            source=self.name,
+            feed=self._feed,
+            state=self.state,
+            dead_letters=self.dead_letters,
+            clock=self._clock,
+            tell=self._tell,
+            stop=self.stop,
+            chance=random.random,
+            done=self._lane_is_done,
+        )
+        since = self._settings.since
+        select: Select = partial(select_since, since) if since is not None else select_all
+        return Lane(name, sink, fittings, select=select, keeps_defects=first)
+
+    def _lane_is_done(self, lane: str, segment: Segment) -> None:
+        done = self._done.setdefault(segment.id, set())
+        done.add(lane)
+        if done >= {each.name for each in self.lanes}:
+            self.catalog.finish(segment)
+
+    # --- running ---------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start following and shipping."""
+        self._thread("follow", self._follow)
+        for lane in self.lanes:
+            self._thread(lane.name, lane.run)
+
+    def _thread(self, name: str, work: Callable[[], None]) -> None:
+        thread = threading.Thread(
+            target=self._guarded, args=(work,), name=f"{self.name}:{name}", daemon=True
+        )
+        self._threads.append(thread)
+        thread.start()
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 the one place: whatever it is ends the process
+            self.failed.append(error)
+            self.on_failure()
+
+    def _follow(self) -> None:
+        while not self._clock.wait(self.stop, self._settings.poll_seconds):
+            self.catalog.poll()
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything that can be read now is shipped."""
+        return all(lane.idle for lane in self.lanes)
+
+    def halt(self) -> None:
+        """Stop all threads, after what they are delivering just now; wait for them."""
+        self.stop.set()
+        self.catalog.wake()
+        for thread in self._threads:
+            thread.join()
+
+    def close(self) -> None:
+        """Give everything up; after `halt`."""
+        for sink in self._sinks:
+            try:
+                sink.close()
+            except ShipperError as error:
+                self._tell(Trouble(self.name, "", f"cannot close a target: {error}"))
+        self.catalog.close()
+        self.state.close()
+
+    def remaining(self) -> list[Remainder]:
+        """Say what is not shipped, each lane and segment."""
+        self.catalog.poll()
+        return [
+            Remainder(self.name, lane.name, segment.path, position, size)
+            for lane in self.lanes
+            for segment in self.catalog.segments()
+            if (position := lane.position(segment)) < (size := ledgered(segment).size)
+        ]
+
+
+def tell_all(listeners: Sequence[Tell]) -> Tell:
+    """Give a `tell` that every listener hears."""
+
+    def tell(notice: Notice) -> None:
+        for listener in listeners:
+            listener(notice)
+
+    return tell
