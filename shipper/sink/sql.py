@@ -7,7 +7,6 @@ segment is held. A record that comes again meets its own key (segment, offset) a
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -66,9 +65,9 @@ class Settings(SinkSettings, frozen=True, kw_only=True, tag="sql"):
 class SqlStore:
     """Records in a database of MySQL or MariaDB."""
 
-    # One batch is being written by the server while the next is being made: more would only make
-    # transactions wait for each other's position.
-    in_flight: ClassVar[int] = 2
+    # Neighbours in the unique key lock each other out: two batches of a segment at once end in
+    # deadlocks on MySQL, and the position would have to wait for the slower one anyway.
+    in_flight: ClassVar[int] = 1
     # About 3,000 records; as SQL twice the size, far below any server's limit for a statement.
     batch_bytes: ClassVar[int] = 1024 * 1024
 
@@ -83,7 +82,6 @@ class SqlStore:
         name = settings.name or "sql"
         self._own = OwnTraces(self._address.user, self._address.database, name, surroundings.tell)
         self._retention = Retention(settings.retention_seconds, name, surroundings)
-        self._lock = threading.Lock()
         self._statement_bytes = STATEMENT_BYTES_MAX
 
     @cached_property
@@ -103,7 +101,7 @@ class SqlStore:
             "mysql+pymysql://",
             creator=creator,
             pool_size=self.in_flight,
-            max_overflow=1,  # for `position`, `check` and retention beside deliveries
+            max_overflow=1,  # for `check` beside a delivery
             pool_pre_ping=True,  # a server closes idle connections: that is no outage
         )
 
@@ -139,10 +137,7 @@ class SqlStore:
         return found
 
     def position(self, segment: str) -> int:
-        """Offset up to which the database holds the segment without a gap.
-
-        May stay behind where several batches were under way at once, and never runs ahead.
-        """
+        """Offset up to which the database holds the segment, without a gap."""
         c = SERVER.segments.c
         query = select(c.shipped).where(c.digest == segment)
         with self._reporting("read") as engine, engine.connect() as connection:
@@ -197,7 +192,8 @@ class SqlStore:
         except SQLAlchemyError as error:
             if was_cut_off(error):
                 self._statement_bytes = max(self._statement_bytes // 2, STATEMENT_BYTES_MIN)
-            raise outcome(error, f"{doing} {self._address}") from error
+            # Not from `error`, whose text is the whole statement.
+            raise outcome(error, f"{doing} {self._address}") from error.__cause__
         except OSError as error:
             # A ca_file that cannot be read; errors of the connection are SQLAlchemy's by now.
             raise MisconfiguredError(f"cannot {doing} {self._address}: {error}") from error
@@ -219,7 +215,7 @@ def _segment(connection: Connection, batch: Batch) -> int:
 
 
 def _move(connection: Connection, segment: int, batch: Batch) -> None:
-    """Move the position, if nothing is missing before the batch: another may be under way."""
+    """Move the position; not over a gap, which a shipper that began in mid-file leaves."""
     table = SERVER.segments
     connection.execute(
         table.update()

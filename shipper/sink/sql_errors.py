@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from shipper.errors import MisconfiguredError, UnavailableError
 
@@ -24,8 +24,8 @@ _REFUSED: Final = {
     3150: "too_large",  # ER_JSON_VALUE_TOO_BIG
     3151: "too_large",  # ER_JSON_KEY_TOO_BIG
     3157: "invalid",  # ER_JSON_DOCUMENT_TOO_DEEP: MySQL takes 100 levels
-    4025: "invalid",  # ER_CONSTRAINT_FAILED: json_valid() of MariaDB takes 32 levels
-    4038: "invalid",  # ER_JSON_DEPTH of MariaDB
+    4025: "invalid",  # ER_CONSTRAINT_FAILED: json_valid() of MariaDB
+    4040: "invalid",  # ER_JSON_DEPTH: MariaDB takes 32 levels
 }
 
 # Waiting does not help. errno -> what to do
@@ -82,13 +82,16 @@ def number(error: SQLAlchemyError) -> int:
 
 def said(error: SQLAlchemyError) -> str:
     """Give the server's own words."""
-    arguments = error.orig.args if isinstance(error, DBAPIError) and error.orig else ()
-    return f"{arguments[0]} {arguments[1]}" if len(arguments) > 1 else str(error.__cause__ or error)
+    if not isinstance(error, DBAPIError) or error.orig is None:
+        return str(error)
+    return " ".join(map(str, error.orig.args))  # `str(error)` is the whole statement
 
 
 def refusal(error: SQLAlchemyError) -> str | None:
     """Say why a record is refused for ever; None where the error is not about a record."""
-    return _REFUSED.get(number(error))
+    # Others of these two classes: a constraint that somebody added to the table.
+    other = "other" if isinstance(error, DataError | IntegrityError) else None
+    return _REFUSED.get(number(error), other)
 
 
 def was_cut_off(error: SQLAlchemyError) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pymysql
+from pymysql.cursors import DictCursor
 from servers.mariadb import MariaDb, mariadb
 from servers.mysql import MySql, mysql
 from servers.shared import shared
@@ -39,6 +40,23 @@ class SqlRig(Rig):
     def root(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """Run a statement as root, in the rig's database once that exists."""
         return run_as_root(self.server.port, statement, *values, database=self.database)
+
+    def explain(self, query: str) -> dict[str, Any]:
+        """Give the server's plan for a query of one table."""
+        connection = pymysql.connect(
+            host="127.0.0.1",
+            port=self.server.port,
+            user="root",
+            database=self.database,
+            cursorclass=DictCursor,
+        )
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(f"EXPLAIN {query}")
+                (plan,) = cursor.fetchall()
+                return plan
+        finally:
+            connection.close()
 
     @property
     def url(self) -> str:
