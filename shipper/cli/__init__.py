@@ -16,6 +16,7 @@ from shipper import __version__
 from shipper.cli.decode import decode
 from shipper.cli.report import report
 from shipper.cli.run import run
+from shipper.cli.setup import setup
 from shipper.cli.ship import ship
 from shipper.errors import MisconfiguredError, ShipperError
 from shipper.terminal import printable
@@ -35,6 +36,7 @@ cli.add_command(decode)
 cli.add_command(ship)
 cli.add_command(report)
 cli.add_command(run)
+cli.add_command(setup)
 
 
 def main() -> None:

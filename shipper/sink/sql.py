@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Engine, create_engine, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -67,9 +67,9 @@ class SqlStore:
 
     # Neighbours in the unique key lock each other out: two batches of a segment at once end in
     # deadlocks on MySQL, and the position would have to wait for the slower one anyway.
-    in_flight: ClassVar[int] = 1
+    in_flight: int = 1
     # About 3,000 records; as SQL twice the size, far below any server's limit for a statement.
-    batch_bytes: ClassVar[int] = 1024 * 1024
+    batch_bytes: int = 1024 * 1024
 
     def __init__(self, settings: Settings, surroundings: Surroundings | None = None) -> None:
         """Take the settings; connects to nothing yet."""
@@ -116,6 +116,13 @@ class SqlStore:
                 create(engine)
             self._refuse(obstacles(engine))
         self._retention.prune(self._engine, 0)
+
+    def create(self) -> list[str]:
+        """Make the tables that are missing, and name them. Raises like `prepare`."""
+        with self._reporting("set up") as engine:
+            made = create(engine)
+            self._refuse(obstacles(engine))
+        return made
 
     def _refuse(self, found: Sequence[str]) -> None:
         if found:

@@ -30,6 +30,7 @@ from sqlalchemy import (
     UniqueConstraint,
     select,
 )
+from sqlalchemy.sql import quoted_name
 
 from shipper.model import CHANGE_USER, CONNECT, Defect
 
@@ -48,6 +49,7 @@ _ANY_LENGTH: Final = 2**32 - 1
 _KEY: Final = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up an INTEGER only
 _WORD: Final = String(WORD_CHARACTERS)
 _OFFSET: Final = BigInteger()
+_PLACE: Final = quoted_name("offset", quote=True)  # MariaDB reserves it, MySQL does not
 
 # A failed login whose time cannot be read gets '': before every other, and still in the index.
 _FAILED_AT: Final = "CASE WHEN {login} AND {failed} THEN coalesce(at, '') END"
@@ -89,8 +91,8 @@ def _tables(word: String, digest: String, records: list[Column[Any]]) -> Tables:
         "audit_defects",
         metadata,
         Column("segment", Integer, primary_key=True, autoincrement=False),
-        Column("offset", _OFFSET, primary_key=True, autoincrement=False),
-        Column("end", _OFFSET, nullable=False),
+        Column(_PLACE, _OFFSET, primary_key=True, autoincrement=False),
+        Column(quoted_name("end", quote=True), _OFFSET, nullable=False),
         Column("reason", word, nullable=False),
         Column("detail", Text, nullable=False),
         Column("excerpt", Text, nullable=False),
@@ -107,7 +109,7 @@ def _sqlite() -> Tables:
         Column("id", _KEY, primary_key=True),
         Column("info", JSON, nullable=False),
         Column("segment", Integer, nullable=False),
-        Column("offset", _OFFSET, nullable=False),  # of the record's first byte in its segment
+        Column(_PLACE, _OFFSET, nullable=False),  # of the record's first byte in its segment
         Column("at", Text),  # RFC 3339 UTC
         Column("kind", Text, nullable=False),
         Column("name", Text, nullable=False),
@@ -139,7 +141,7 @@ def _server() -> Tables:
         Column("info", JSON, nullable=False),
         # NULL in rows that somebody else inserted: the unique key lets any number of them in.
         Column("segment", Integer),
-        Column("offset", _OFFSET),
+        Column(_PLACE, _OFFSET),
         Column("kind", _WORD),
         Column("name", _WORD),
         Column("format", _WORD),

@@ -1,4 +1,4 @@
-"""A real MySQL 8.0 server: a target of the SQL sink. It comes without plugins, so it cannot audit."""
+"""A real MySQL 8.0 server: a target of the SQL sink. Without plugins, so it cannot audit."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pymysql
+
 from servers import free_port, need
 from servers.mariadb import POLL_SECONDS, READY_SECONDS
 

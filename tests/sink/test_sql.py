@@ -209,7 +209,7 @@ def test_a_deadlock_is_tried_again(rig: SqlRig) -> None:
         with other.cursor() as cursor:
             # More work than the shipper's, so that the server gives the shipper up.
             cursor.execute("CREATE TABLE busy (n INT) ENGINE=InnoDB")
-            cursor.execute("INSERT INTO busy VALUES " + ",".join(["(1)"] * 5000))
+            cursor.executemany("INSERT INTO busy VALUES (%s)", [(1,)] * 5000)
             other.commit()
             cursor.execute("UPDATE busy SET n = 2")
             cursor.execute("UPDATE audit_segments SET path = 'x'")
@@ -304,9 +304,9 @@ def test_missing_rights_are_named(rig: SqlRig) -> None:
 
 
 def test_a_missing_database_is_named(rig: SqlRig) -> None:
-    with closing(rig.sink(url=rig.url.replace(rig.database, "nowhere"))) as store:
-        with pytest.raises(MisconfiguredError, match="nowhere"):
-            store.prepare()
+    url = rig.url.replace(rig.database, "nowhere")
+    with closing(rig.sink(url=url)) as store, pytest.raises(MisconfiguredError, match="nowhere"):
+        store.prepare()
 
 
 # --- setup -----------------------------------------------------------------------------------

@@ -73,8 +73,8 @@ class SqlRig(Rig):
         )
         return Counter((digest, offset) for digest, offset in rows)
 
-    def count(self, table: str = "audit_data") -> int:
-        count: int = self.root(f"SELECT count(*) FROM {table}")[0][0]
+    def count(self) -> int:
+        count: int = self.root("SELECT count(*) FROM audit_data")[0][0]
         return count
 
     @contextmanager
