@@ -160,6 +160,23 @@ class Mended(Notice, frozen=True):
     detail: str
 
 
+class Rejected(Notice, frozen=True):
+    """Senders that misbehaved since the last such notice; told in sums, never one by one."""
+
+    reason: str  # one of REJECTIONS
+    count: int
+    example: str  # one of the senders, as far as it is known
+
+
+# Why a sender was sent away, or its message not taken whole.
+REJECTIONS = (
+    "too_many_connections",
+    "framing",  # neither of the two ways in which syslog messages follow each other
+    "stalled",  # a message or handshake was begun and not ended
+    "tls",  # no handshake, or no certificate that is trusted
+    "too_large",  # a message was cut at the limit
+)
+
 Tell: TypeAlias = Callable[[Notice], None]
 
 # Why bytes were lost (observability.md 1.4, source_gaps_total).

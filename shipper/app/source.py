@@ -15,7 +15,7 @@ from msgspec import Struct
 from shipper.clock import Clock
 from shipper.config import Config, name_of
 from shipper.decode import FORMATS, Options
-from shipper.errors import ShipperError, UsageError
+from shipper.errors import ShipperError, UnavailableError, UsageError
 from shipper.lane.dead_letters import DeadLetters
 from shipper.lane.feed import Feed
 from shipper.lane.fittings import Fittings, Select, select_all
@@ -110,10 +110,17 @@ class RunningSource:
         around = Surroundings(self.name, self._clock, self._tell, settings.settle_seconds)
         names = LogNames(settings.path)
         identify = Identifier(self._decoding.formats, self._decoding.options, instance)
-        finder = Finder(names, identify, lambda fd, path: open_stream(fd, path, self._passwords), around)
+        opened = partial(open_stream, passwords=self._passwords)
+        finder = Finder(names, identify, opened, around)
         folder = state / "held" / self.name
         hold = Hold(folder, settings.hold_bytes_max, self.name, self._tell)
-        return Catalog(names, finder, hold, around)
+        return Catalog(names, finder, hold, around, self._note)
+
+    def _note(self, segment: Segment) -> None:
+        try:
+            self.state.note(ledgered(segment), self._clock.now())
+        except UnavailableError as error:  # the lanes will meet it too, and wait
+            self._tell(Trouble(self.name, "", str(error)))
 
     def _begin(self, lanes: Sequence[str]) -> None:
         """Tell the catalogue what earlier processes knew, and new lanes where to begin."""
@@ -223,10 +230,12 @@ class RunningSource:
         """Say what is not shipped, each lane and segment."""
         self.catalog.poll()
         return [
-            Remainder(self.name, lane.name, segment.path, position, size)
+            Remainder(
+                self.name, lane.name, segment.path, lane.position(segment), ledgered(segment).size
+            )
             for lane in self.lanes
             for segment in self.catalog.segments()
-            if (position := lane.position(segment)) < (size := ledgered(segment).size)
+            if not lane.has_all(segment)
         ]
 
 

@@ -105,6 +105,11 @@ class Lane:
         cursor = self._cursors.get(segment.id)
         return cursor.offset if cursor else 0
 
+    def has_all(self, segment: Segment) -> bool:
+        """Whether every item that can be read of the segment now is committed."""
+        asked = segment.id in self._over or not self._unasked(segment)
+        return asked and self.position(segment) >= segment.items_end
+
     # --- reading ---------------------------------------------------------------------------
 
     def _todo(self) -> list[Segment]:

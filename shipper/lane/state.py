@@ -147,6 +147,12 @@ class State:
 
     # --- writing ---------------------------------------------------------------------------
 
+    def note(self, segment: Ledgered, now: float) -> None:
+        """Put a segment into the ledger, durably. Raises UnavailableError."""
+        s = segment
+        with self._lock, self._reporting("write"):
+            self._db.execute(_SAVE_SEGMENT, (s.id, s.path, s.first_time, s.size, s.closed, now))
+
     def commit(
         self,
         lane: str,

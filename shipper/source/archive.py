@@ -16,7 +16,7 @@ from shipper.source.gunzip import Gunzip
 from shipper.source.passwords import Passwords, password_id
 from shipper.source.stream import PlainStream, Stream
 
-# PlainStream bytes that must make sense under a key: enough to tell a wrong key from a damaged start.
+# Plain bytes that must make sense under a key: enough to tell a wrong key from a damaged start.
 _HEAD_BYTES: Final = 4096
 _TEXT: Final = bytes({*range(0x20, 0x7F), *b"\t\r\n"})
 

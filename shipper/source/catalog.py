@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -43,8 +43,14 @@ class Catalog:
         finder: Finder,
         hold: Hold,
         surroundings: Surroundings,
+        note: Callable[[Segment], None] = lambda _segment: None,
     ) -> None:
-        """Look at nothing yet; the first `poll` does."""
+        """Look at nothing yet; the first `poll` does.
+
+        `note` hears of every segment that was found or lost its file, to put it into the ledger
+        before anybody reads it: what nobody knows of, nobody misses.
+        """
+        self._note = note
         self._names = names
         self._finder = finder
         self._hold = hold
@@ -175,6 +181,7 @@ class Catalog:
         return True
 
     def _lose(self, segment: Segment) -> None:
+        self._note(segment)
         segment.lose_file()
         segment.quiet_since = self._around.clock.monotonic()
         self._scanned = float("-inf")
@@ -242,6 +249,7 @@ class Catalog:
         segment.quiet_since, segment.closed = now, False
         size = 0 if segment.size == UNKNOWN else segment.size
         self._around.tell(Opened(self._around.source, id_, found.path, size))
+        self._note(segment)
         return segment
 
     def _follow_name(self, live: FileKey | None, now: float) -> bool:

@@ -37,12 +37,15 @@ class Hold:
         """Hold what is not shipped, oldest first, within the limit; announce the rest."""
         held = 0
         for segment in unshipped:
-            size = 0 if segment.live else self._bytes_of(segment)
+            if segment.live:
+                self._link(segment)
+                continue
+            size = self._bytes_of(segment)
             held += size
             if held > self._bytes_max:
                 self._let_go(segment)
                 self._announce(segment, size, f"more than {self._bytes_max:,} bytes wait")
-            elif not self._link(segment) and not segment.live:
+            elif not self._link(segment):
                 self._announce(segment, size, "no hard link: only this process holds it")
 
     def holds(self, segment: Segment) -> bool:
@@ -77,7 +80,8 @@ class Hold:
         source = f"/proc/self/fd/{fd}" if fd is not None else segment.path
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.link(source, self._place(segment), follow_symlinks=True)
+            # A directory descriptor, whatever it is, makes Python follow the link in /proc.
+            os.link(source, self._place(segment), src_dir_fd=fd, follow_symlinks=True)
         except OSError:
             return False
         return True

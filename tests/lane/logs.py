@@ -33,6 +33,10 @@ def mariadb_row(number: int) -> str:
 ROWS = {"json": json_row, "xml": xml_row, "mariadb": mariadb_row}
 
 
+# What a fixture closes after each test.
+OPENED: list[Log] = []
+
+
 class Log:
     """A server that writes records and does with its file what servers do."""
 
@@ -43,6 +47,7 @@ class Log:
         self.footer = FOOTER if form == "xml" else ""
         self.number = 0
         self._file = path.open("ab")
+        OPENED.append(self)
         self._put(self.header)
 
     def _put(self, text: str) -> None:
@@ -64,8 +69,11 @@ class Log:
     def write_text(self, text: str) -> None:
         self._put(text)
 
-    def reopen(self) -> None:
+    def close(self) -> None:
         self._file.close()
+
+    def reopen(self) -> None:
+        self.close()
         self._file = self.path.open("ab")
 
     def flush(self) -> None:
@@ -78,9 +86,8 @@ class Log:
         """Percona and MariaDB: shift .1 to .2 …; no footer, no header."""
         for number in range(keep, 0, -1):
             older = self.path.with_name(f"{self.path.name}.{number}")
-            newer = (
-                self.path.with_name(f"{self.path.name}.{number - 1}") if number > 1 else self.path
-            )
+            name = f"{self.path.name}.{number - 1}" if number > 1 else self.path.name
+            newer = self.path.with_name(name)
             if newer.exists():
                 newer.replace(older)
         self.reopen()

@@ -326,7 +326,7 @@ def test_the_end_of_a_cut_rotated_file_is_a_defect_once_it_is_settled(
     world.settle()
     assert target.users == ["u0", "u1", "u3"]
     [letter] = world.source.dead_letters.read()
-    assert (letter.reason, letter.sink) == ("cut", "")
+    assert (letter.reason, letter.sink) == ("malformed", "")
     assert letter.bytes is not None
     assert letter.bytes.startswith('{"audit_record"')
 

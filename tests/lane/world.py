@@ -70,6 +70,10 @@ def unavailable(_batch: Batch) -> None:
     raise UnavailableError("no answer")
 
 
+# What a fixture closes after each test.
+OPENED: list[World] = []
+
+
 class World:
     """One log, one daemon's worth of state, and its lanes."""
 
@@ -80,6 +84,7 @@ class World:
         clock: FakeClock | None = None,
         **settings: Any,
     ) -> None:
+        OPENED.append(self)
         self.clock = clock or FakeClock()
         self.notices: list[Notice] = []
         self.log = folder / "logs" / "audit.log"
@@ -103,8 +108,10 @@ class World:
     def ship(self) -> None:
         """Poll once and work until nothing is left to do."""
         self.source.catalog.poll()
-        while any([lane.turn() for lane in self.source.lanes]):
-            pass
+        working = True
+        while working:
+            turns = [lane.turn() for lane in self.source.lanes]
+            working = any(turns)
 
     def settle(self) -> None:
         """Let so much time pass that every rotated file counts as whole."""
