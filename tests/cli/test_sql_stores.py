@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import pytest
 from command import audit_shipper
 from conftest import SAMPLES
 from sink.rigs.sql import ACCOUNT, PASSWORD, SqlRig, on_mariadb, on_mysql
+
+from shipper.cli.stores import open_store, open_target
+from shipper.errors import UsageError
 
 LOG = SAMPLES / "mariadb" / "mariadb_10.11_logins.log"
 ENV = os.environ | {"AUDIT_SHIPPER_STORE_PASSWORD": PASSWORD}
@@ -63,11 +67,17 @@ def test_the_page_names_the_store_and_no_password(rig: SqlRig, tmp_path: Path) -
     ],
 )
 def test_a_url_that_is_not_right_is_explained_and_never_repeated(url: str, said: str) -> None:
-    for arguments in (("report", "failed-logins", "--store", url), ("ship", LOG, "--to", url)):
-        done = audit_shipper(*arguments)
-        assert done.returncode == 2
-        assert said in done.stderr.decode()
-        assert b"s3cret" not in done.stderr + done.stdout
+    for opening in (open_store, open_target):
+        with pytest.raises(UsageError, match=re.escape(said)) as caught:
+            opening(url)
+        assert "s3cret" not in str(caught.value)
+
+
+def test_a_password_in_the_url_is_refused() -> None:
+    done = audit_shipper("report", "failed-logins", "--store", "mysql://u:s3cret@127.0.0.1/x")
+    assert done.returncode == 2
+    assert b"password comes from $AUDIT_SHIPPER_STORE_PASSWORD" in done.stderr
+    assert b"s3cret" not in done.stderr + done.stdout
 
 
 def test_a_report_makes_no_tables(rig: SqlRig) -> None:
