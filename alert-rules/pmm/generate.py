@@ -112,6 +112,8 @@ OF_ARTICLE: Final = Check(
 class Literal(str):
     """Text that YAML writes line by line."""
 
+    __slots__ = ()
+
 
 def _literal(dumper: yaml.SafeDumper, text: Literal) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style="|")

@@ -49,6 +49,7 @@ class Daemon:
         # A queue that a signal handler may put into, whatever it interrupts.
         self._wishes: SimpleQueue[Wish] = SimpleQueue()
         self._sources: list[RunningSource] = []
+        self._ended = 0  # sources that have no more input
 
     def wish(self, wish: Wish) -> None:
         """Ask for something; from a signal handler or another thread."""
@@ -81,9 +82,15 @@ class Daemon:
                 self._tell,
             )
             source.on_failure = lambda: self.wish(Wish.FAIL)
+            source.on_end = self._one_ended
             self._sources.append(source)
         for source in self._sources:
             source.start()
+
+    def _one_ended(self) -> None:
+        self._ended += 1
+        if self._ended == len(self._sources):
+            self.wish(Wish.DRAIN)
 
     def _raise_failure(self) -> None:
         for source in self._sources:

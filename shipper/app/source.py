@@ -12,14 +12,14 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from shipper.app.inputs import open_input
 from shipper.clock import Clock
 from shipper.config import Config, name_of
 from shipper.decode import FORMATS, Options
-from shipper.errors import ShipperError, UnavailableError, UsageError
+from shipper.errors import ShipperError, UnavailableError
 from shipper.lane.dead_letters import DeadLetters
 from shipper.lane.feed import Feed
 from shipper.lane.fittings import Fittings, Select, select_all
-from shipper.lane.identify import Identifier
 from shipper.lane.parcel import ledgered
 from shipper.lane.reader import Decoding
 from shipper.lane.run import Lane
@@ -30,15 +30,11 @@ from shipper.refine.sequence import Sequences
 from shipper.refine.sessions import Changes
 from shipper.sink import Sink, SinkSettings, make_sink
 from shipper.sink.base import Surroundings as SinkSurroundings
-from shipper.source.archive import open_stream
 from shipper.source.base import SourceSettings, Surroundings
 from shipper.source.catalog import Catalog
 from shipper.source.finder import Finder
-from shipper.source.hold import Hold
-from shipper.source.names import LogNames
-from shipper.source.passwords import Passwords
 from shipper.source.segment import Segment
-from shipper.source.settings import FileSettings
+from shipper.source.spool import Spool
 
 
 class Remainder(Struct, frozen=True):
@@ -61,12 +57,6 @@ def decoding_of(settings: SourceSettings, now: float) -> Decoding:
     return Decoding(formats, Options(timezone=zone, record_bytes_max=most, latest=latest))
 
 
-def _as_file(settings: SourceSettings) -> FileSettings:
-    if isinstance(settings, FileSettings):
-        return settings
-    raise UsageError(f"{name_of(settings)}: this kind of source cannot be followed")
-
-
 class RunningSource:
     """Follows one log and runs a lane for each of its sinks, each in a thread."""
 
@@ -82,21 +72,23 @@ class RunningSource:
     ) -> None:
         """Open the state and look at the files once; raises ShipperError where that fails."""
         self.name = name_of(settings)
-        self._settings = _as_file(settings)
         self._clock = clock
         self._tell = tell
         self.stop = threading.Event()
         self.failed: list[BaseException] = []
         self.on_failure: Callable[[], None] = lambda: None
+        self.on_end: Callable[[], None] = lambda: None  # the input is over: standard input
         state = Path(config.state)
         self.state = State(state / f"{self.name}.db", instance=config.instance)
         self.dead_letters = DeadLetters(state / f"{self.name}.dead-letters.ndjson")
-        self._passwords = Passwords(self._settings.passwords)
         self._decoding = decoding_of(settings, clock.now())
-        self.catalog = self._open_catalog(state, config.instance)
+        self._input = open_input(
+            settings, config, self._decoding, Surroundings(self.name, clock, tell)
+        )
+        self.catalog = self._open_catalog()
         self._feed = Feed(self.catalog, self._decoding, len(sinks))
         self._done: dict[str, set[str]] = {}
-        around = SinkSurroundings(clock, tell, config.instance)
+        around = SinkSurroundings(clock, tell, config.instance, self.name)
         self._sinks = [make(each, around) for each in sinks]
         self._begin([name_of(each) for each in sinks])
         self.lanes = [
@@ -105,16 +97,10 @@ class RunningSource:
         ]
         self._threads: list[threading.Thread] = []
 
-    def _open_catalog(self, state: Path, instance: str) -> Catalog:
-        settings = self._settings
-        around = Surroundings(self.name, self._clock, self._tell, settings.settle_seconds)
-        names = LogNames(settings.path)
-        identify = Identifier(self._decoding.formats, self._decoding.options, instance)
-        opened = partial(open_stream, passwords=self._passwords)
-        finder = Finder(names, identify, opened, around)
-        folder = state / "held" / self.name
-        hold = Hold(folder, settings.hold_bytes_max, self.name, self._tell)
-        return Catalog(names, finder, hold, around, self._note)
+    def _open_catalog(self) -> Catalog:
+        parts = self._input
+        finder = Finder(parts.names, parts.identify, parts.opened, parts.around)
+        return Catalog(parts.names, finder, parts.hold, parts.around, self._note)
 
     def _note(self, segment: Segment) -> None:
         try:
@@ -149,7 +135,8 @@ class RunningSource:
         present = {each.id for each in self.catalog.segments() if each.key is not None}
         gone = [each for each in ledger if each.id not in present]
         for lane in set(lanes) - set(known):
-            progress = skipped(self._settings, self.catalog, self._decoding, gone)
+            start, since = self._input.start, self._input.since
+            progress = skipped(start, since, self.catalog, self._decoding, gone)
             now = self._clock.now()
             self.state.commit(lane, progress, Changes(), Sequences(), now=now)
             for skip in progress:
@@ -168,7 +155,7 @@ class RunningSource:
             chance=random.random,
             done=self._lane_is_done,
         )
-        since = self._settings.since
+        since = self._input.since
         select: Select = partial(select_since, since) if since is not None else select_all
         return Lane(name, sink, fittings, select=select, keeps_defects=first)
 
@@ -177,11 +164,22 @@ class RunningSource:
         done.add(lane)
         if done >= {each.name for each in self.lanes}:
             self.catalog.finish(segment)
+            if self._input.spool is not None:
+                self._remove_from(self._input.spool, segment)
+
+    def _remove_from(self, spool: Spool, segment: Segment) -> None:
+        try:
+            spool.remove(Path(segment.path))
+        except OSError as error:
+            text = f"cannot remove {segment.path} from the spool: {error.strerror}"
+            self._tell(Trouble(self.name, "", text))
 
     # --- running ---------------------------------------------------------------------------
 
     def start(self) -> None:
         """Start following and shipping."""
+        if self._input.receiver is not None:
+            self._thread("receive", self._receive)
         self._thread("follow", self._follow)
         for lane in self.lanes:
             self._thread(lane.name, lane.run)
@@ -200,8 +198,14 @@ class RunningSource:
             self.failed.append(error)
             self.on_failure()
 
+    def _receive(self) -> None:
+        if self._input.receiver is not None:
+            self._input.receiver.run(self.stop)
+        if not self.stop.is_set():
+            self.on_end()
+
     def _follow(self) -> None:
-        while not self._clock.wait(self.stop, self._settings.poll_seconds):
+        while not self._clock.wait(self.stop, self._input.poll_seconds):
             self.catalog.poll()
 
     @property
@@ -223,6 +227,7 @@ class RunningSource:
                 sink.close()
             except ShipperError as error:
                 self._tell(Trouble(self.name, "", f"cannot close a target: {error}"))
+        self._input.close()
         self.catalog.close()
         self.state.close()
 

@@ -6,15 +6,19 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from shipper.config.document import read_document
 from shipper.config.loader import Choices, Loader
+from shipper.decode import FORMATS
 from shipper.errors import ConfigError, UsageError
 from shipper.settings import Seconds, Settings
 from shipper.sink import SINKS, SinkSettings
+from shipper.sink.jsonl import SOURCE
+from shipper.sink.jsonl import Settings as JsonlSettings
 from shipper.source import SOURCES
 from shipper.source.base import SourceSettings
 
@@ -57,6 +61,12 @@ class Config(Settings, frozen=True, kw_only=True):
             names = [name_of(each) for each in named]
             for name in sorted({name for name in names if names.count(name) > 1}):
                 yield f"{kind}: {name} stands there twice: give each a name of its own"
+        for source in self.sources:
+            yield from _of_source(source)
+        for sink in self.sinks:
+            shared = len(self.sources) > 1 and len(sink.sources or self.sources) > 1
+            if shared and isinstance(sink, JsonlSettings) and SOURCE not in sink.path:
+                yield f"sinks: {name_of(sink)}: several sources need {SOURCE} in its path"
         known = {name_of(source) for source in self.sources}
         for sink in self.sinks:
             for wanted in sorted(set(sink.sources or ()) - known):
@@ -68,18 +78,43 @@ class Config(Settings, frozen=True, kw_only=True):
         return [sink for sink in self.sinks if sink.sources is None or name in sink.sources]
 
 
+def _of_source(source: SourceSettings) -> Iterator[str]:
+    formats = [each.name for each in FORMATS]
+    if source.format is not None and source.format not in formats:
+        yield f"sources: {name_of(source)}: format must be one of {', '.join(formats)}"
+    try:
+        ZoneInfo(source.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        zone = repr(source.timezone)
+        yield f"sources: {name_of(source)}: {zone} is no time zone; write one like Europe/Berlin"
+
+
 def name_of(settings: SourceSettings | SinkSettings) -> str:
     """Give the name of a source or sink: its own, or its type."""
     return settings.name or str(settings.__struct_config__.tag)
 
 
+class _Kinds(Mapping[str, type[Struct]]):
+    """The settings classes of a table, each loaded when it is asked for."""
+
+    def __init__(self, table: Mapping[str, Any]) -> None:
+        self._table = table
+
+    def __getitem__(self, type_: str) -> type[Struct]:
+        settings: type[Struct] = self._table[type_].settings
+        return settings
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table)
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+
 def load(text: str, env: Mapping[str, str], read_file: Callable[[str], str]) -> Config:
     """Read a configuration. Raises ConfigError with every mistake."""
     value, problems = read_document(text, env)
-    choices: Choices = {
-        SourceSettings: {type_: kind.settings for type_, kind in SOURCES.items()},
-        SinkSettings: {type_: kind.settings for type_, kind in SINKS.items()},
-    }
+    choices: Choices = {SourceSettings: _Kinds(SOURCES), SinkSettings: _Kinds(SINKS)}
     loader = Loader(choices, read_file)
     config = loader.load(Config, value)
     problems += loader.problems

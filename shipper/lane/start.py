@@ -13,26 +13,30 @@ from shipper.lane.reader import Decoding
 from shipper.model import Block
 from shipper.source.catalog import Catalog
 from shipper.source.segment import Segment
-from shipper.source.settings import FileSettings
 
 # Far enough before the end of a live log to find a record's end; a longer record is passed over.
 TAIL_BYTES: Final = 1024 * 1024
 
 
 def skipped(
-    settings: FileSettings, catalog: Catalog, decoding: Decoding, gone: Sequence[Ledgered]
+    start: str,
+    since: str | None,
+    catalog: Catalog,
+    decoding: Decoding,
+    gone: Sequence[Ledgered],
 ) -> list[Progress]:
     """Give what a new lane is to take as shipped already.
 
-    `gone`: segments that earlier lanes knew and that no file holds any more.
+    `start`, `since`: as in the source's settings. `gone`: segments that earlier lanes knew and
+    that no file holds any more.
     """
     progress = [Progress(segment, 0, done=True) for segment in gone]
     segments = catalog.segments()
-    if settings.start == "end":
+    if start == "end":
         progress += [_at_the_end(catalog, segment, decoding) for segment in segments]
-    elif settings.since is not None:
+    elif since is not None:
         for segment, successor in pairwise(segments):
-            if "" < successor.first_time <= settings.since:
+            if "" < successor.first_time <= since:
                 progress.append(Progress(ledgered(segment), 0, done=True))
     return progress
 

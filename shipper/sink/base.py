@@ -83,6 +83,7 @@ class Surroundings(Struct, frozen=True):
     clock: Clock = SystemClock()
     tell: Tell = ignore
     instance: str = ""  # which server this shipper sits beside: the operator's name for it
+    source: str = ""  # the source whose records come; each source has a sink of its own
 
 
 class Sink(Protocol):

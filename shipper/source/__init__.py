@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from shipper.source.base import SourceSettings
+from shipper.source.pipes import FifoSettings, StdinSettings
+from shipper.source.receive import SyslogInputSettings
 from shipper.source.settings import FileSettings
 
 
@@ -17,6 +19,9 @@ class Kind(NamedTuple):
 # `type:` in the configuration -> the source.
 SOURCES: Final[dict[str, Kind]] = {
     "file": Kind(FileSettings),
+    "fifo": Kind(FifoSettings),
+    "stdin": Kind(StdinSettings),
+    "syslog": Kind(SyslogInputSettings),
 }
 
 __all__ = ["SOURCES", "Kind", "SourceSettings"]

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from shipper.notices import Endangered, Tell
+from shipper.notices import Endangered, Tell, ignore
 from shipper.source.segment import Segment
 from shipper.source.stream import fileno
 
@@ -94,3 +94,18 @@ class Hold:
         if segment.id not in self._told:
             self._told.add(segment.id)
             self._tell(Endangered(self._source, segment.path, size, why))
+
+
+class NoHold(Hold):
+    """For files that nobody else deletes."""
+
+    def __init__(self) -> None:
+        """Hold nothing."""
+        super().__init__(Path(os.devnull), 0, "", ignore)
+
+    def files(self) -> Iterator[Path]:
+        """Give nothing."""
+        return iter(())
+
+    def update(self, unshipped: Sequence[Segment]) -> None:
+        """Do nothing."""

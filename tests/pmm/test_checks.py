@@ -54,7 +54,7 @@ def stored(rig: SqlRig, *records: AuditRecord) -> None:
 def test_the_committed_files_are_what_the_generator_writes(tmp_path: Path) -> None:
     command = [sys.executable, FOLDER / "generate.py", "--output", tmp_path]
     subprocess.run(command, check=True)
-    assert FILES == sorted(path.name for path in tmp_path.iterdir())
+    assert sorted(path.name for path in tmp_path.iterdir()) == FILES
     for name in FILES:
         assert (FOLDER / name).read_text() == (tmp_path / name).read_text()
 
@@ -146,11 +146,11 @@ def test_failed_logins_of_a_day_are_counted(rig: SqlRig, keys: str) -> None:
     )
     (result,) = results(rig, f"failed_logins.{keys}.yml")
     assert result["summary"] == "3 failed logins in 24 hours"
-    assert (
-        result["description"]
-        == ('"root" from "10.0.0.1": 2; "o\'brien\\u001b[2J" from "10.0.0.2": 1')
-        or "\\x1b" in result["description"]
-    )
+    first, second = result["description"].split("; ")
+    assert first == '"root" from "10.0.0.1": 2'
+    assert second.startswith("\"o'brien")
+    assert second.endswith('" from "10.0.0.2": 1')
+    assert "\x1b" not in second  # each interpreter has its own way to write it
     assert (result["severity"], result["labels"]) == ("notice", {"count": "3"})
 
 
