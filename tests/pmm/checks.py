@@ -33,10 +33,10 @@ def queries(check: dict[str, Any]) -> list[str]:
     return [each["query"] for each in check["queries"]] if "queries" in check else [check["query"]]
 
 
-def ask(port: int, query: str, database: str) -> Rows:
+def ask(port: int, query: str, database: str, user: str = "root") -> Rows:
     """What PMM's agent does for MYSQL_SELECT; numbers reach the script as text there."""
     connection = pymysql.connect(
-        host="127.0.0.1", port=port, user="root", cursorclass=DictCursor, autocommit=True
+        host="127.0.0.1", port=port, user=user, cursorclass=DictCursor, autocommit=True
     )
     try:
         with connection.cursor() as cursor:
