@@ -21,6 +21,7 @@ from shipper.errors import MisconfiguredError, UnavailableError
 from shipper.model import QUERY, AuditRecord
 from shipper.sink.sql import SqlStore
 from shipper.sink.sql_tables import SERVER, failed_logins
+from shipper.sink.sql_url import parse
 
 
 @pytest.fixture(params=["mariadb", "mysql"])
@@ -307,6 +308,56 @@ def test_a_missing_database_is_named(rig: SqlRig) -> None:
     url = rig.url.replace(rig.database, "nowhere")
     with closing(rig.sink(url=url)) as store, pytest.raises(MisconfiguredError, match="nowhere"):
         store.prepare()
+
+
+# --- TLS -------------------------------------------------------------------------------------
+
+
+def test_an_encrypted_connection_or_none(rig: SqlRig) -> None:
+    """MySQL makes a certificate for itself; this MariaDB has none."""
+    with closing(rig.sink(tls="encrypt")) as store:
+        if not rig.mysql:
+            with pytest.raises(MisconfiguredError, match="give the server a certificate"):
+                store.prepare()
+            return
+        store.prepare()
+        store.deliver(batch(failed_login()))
+        (number,) = shippers(rig)
+        ((kind,),) = rig.root(
+            "SELECT connection_type FROM performance_schema.threads WHERE processlist_id = %s",
+            number,
+        )
+        assert kind == "SSL/TLS"
+
+
+def test_a_certificate_that_nobody_signed_is_not_trusted(rig: SqlRig, tmp_path: Path) -> None:
+    if rig.mysql:
+        # Nor the server's own authority: its certificate names no host.
+        for ca_file in (None, f"{rig.server.folder}/data/ca.pem"):
+            assert "certificate verify failed" in refused(rig, tls="verify", ca_file=ca_file)
+    assert "No such file" in refused(rig, tls="verify", ca_file=f"{tmp_path}/none")
+
+
+def refused(rig: SqlRig, **changes: Any) -> str:
+    with closing(rig.sink(**changes)) as store, pytest.raises(MisconfiguredError) as caught:
+        store.prepare()
+    return str(caught.value)
+
+
+def test_a_server_elsewhere_is_verified_unless_told_otherwise() -> None:
+    assert not parse("mysql://u@db.example/percona").local
+    for url in (
+        "mysql://u@localhost/percona",
+        "mariadb://u@127.0.0.1:3307/percona",
+        "mysql://u@localhost/percona?unix_socket=/run/mysqld/mysqld.sock",
+    ):
+        assert parse(url).local
+
+
+def test_a_unix_socket_is_a_way_too(rig: SqlRig) -> None:
+    url = f"mysql://{ACCOUNT}@localhost/{rig.database}?unix_socket={rig.server.folder}/s.sock"
+    with opened(rig, url=url) as store:
+        assert store.deliver(batch(failed_login())).new == 1
 
 
 # --- setup -----------------------------------------------------------------------------------
