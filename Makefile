@@ -47,6 +47,7 @@ fmt: setup
 
 bench: setup
 	$(BIN)/python tests/bench/bench.py
+	$(BIN)/python tests/bench/sql.py
 
 detection: setup
 	$(BIN)/python tests/detect/score.py

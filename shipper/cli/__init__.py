@@ -30,6 +30,7 @@ _COMMANDS: Final = {
     "decode": ("shipper.cli.decode", "decode"),
     "report": ("shipper.cli.report", "report"),
     "run": ("shipper.cli.run", "run"),
+    "setup": ("shipper.cli.setup", "setup"),
     "ship": ("shipper.cli.ship", "ship"),
     "status": ("shipper.cli.state", "status"),
     "verify": ("shipper.cli.state", "verify"),

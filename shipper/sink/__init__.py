@@ -45,6 +45,7 @@ SINKS: Final[dict[str, Kind]] = {
     "metrics": Kind("shipper.sink.counters", "AuditCounters"),
     "sqlite": Kind("shipper.sink.sqlite", "SqliteStore"),
     "jsonl": Kind("shipper.sink.jsonl", "JsonLines"),
+    "sql": Kind("shipper.sink.sql", "SqlStore"),
 }
 # Those that `ship --to KIND:PATH` and `report --store KIND:PATH` can open without a configuration.
 _BY_PATH: Final = ("sqlite", "jsonl")

@@ -13,10 +13,13 @@ from pathlib import Path
 
 from sink.rigs.base import Rig
 from sink.rigs.files import jsonl, sqlite
+from sink.rigs.sql import on_mariadb, on_mysql
 
 RIGS: dict[str, Callable[[Path], AbstractContextManager[Rig]]] = {
     "sqlite": sqlite,
     "jsonl": jsonl,
+    "sql:mariadb": on_mariadb,
+    "sql:mysql": on_mysql,
 }
 
 __all__ = ["RIGS", "Rig"]
