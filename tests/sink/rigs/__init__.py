@@ -11,12 +11,18 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from sink.rigs import syslog
 from sink.rigs.base import Rig
 from sink.rigs.files import jsonl, sqlite
 
 RIGS: dict[str, Callable[[Path], AbstractContextManager[Rig]]] = {
     "sqlite": sqlite,
     "jsonl": jsonl,
+    "syslog:tcp": syslog.tcp,
+    "syslog:tls": syslog.tls,
+    "syslog:udp": syslog.udp,
+    "syslog:unix": syslog.unix,
+    "syslog:unix-stream": syslog.unix_stream,
 }
 
 __all__ = ["RIGS", "Rig"]
