@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from shipper.errors import UsageError
-from shipper.sink import jsonl, sqlite, syslog
+from shipper.sink import fluentd, jsonl, sqlite, syslog
 from shipper.sink.base import (
     Batch,
     Receipt,
@@ -28,6 +28,7 @@ class Kind(NamedTuple):
 SINKS: Final[dict[str, Kind]] = {
     "sqlite": Kind(sqlite.Settings, sqlite.SqliteStore),
     "jsonl": Kind(jsonl.Settings, jsonl.JsonLines),
+    "fluentd": Kind(fluentd.Settings, fluentd.Fluentd),
     "syslog": Kind(syslog.Settings, syslog.Syslog),
 }
 # Those that `ship --to KIND:PATH` and `report --store KIND:PATH` can open without a configuration.

@@ -11,7 +11,6 @@ import fcntl
 import os
 import select
 import socket
-import ssl
 import struct
 import termios
 from collections.abc import Callable
@@ -69,12 +68,11 @@ class Stream:
             self._socket = _local(self._target, socket.SOCK_STREAM, self._timeout)
             return
         connection = connect(self._target)
-        if isinstance(connection, ssl.SSLSocket):
-            try:
-                await_verdict(connection)
-            except OSError as error:
-                connection.close()
-                raise unavailable("connect to", self._target, error) from error
+        try:
+            await_verdict(connection)
+        except OSError as error:
+            connection.close()
+            raise unavailable("connect to", self._target, error) from error
         self._socket = connection
 
     def _ended(self, connection: socket.socket) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import select
 import socket
 import ssl
+from collections.abc import Iterator
 from contextlib import suppress
 
 from msgspec import Struct
@@ -22,9 +23,12 @@ KEEPALIVE_IDLE_SECONDS = 30
 KEEPALIVE_INTERVAL_SECONDS = 10
 KEEPALIVE_PROBES = 3
 READ_BYTES = 65_536
+# Receivers at their limit, and balancers without a receiver behind them, accept a connection and
+# end it at once: what was sent by then is lost. So a new connection must first live this long.
+VERDICT_SECONDS = 0.1
 # In TLS 1.3 a client is done before the server has looked at its certificate. What the server says
 # next (a session ticket, or its refusal) comes within a round trip; some servers say nothing.
-VERDICT_SECONDS = 1.0
+TLS_VERDICT_SECONDS = 1.0
 
 
 class Tls(Settings, frozen=True, kw_only=True):
@@ -113,15 +117,17 @@ def _secured(plain: socket.socket, address: Address) -> socket.socket:
     return address.tls.wrap_socket(plain, server_hostname=name)
 
 
-def await_verdict(secured: ssl.SSLSocket) -> None:
-    """Wait for what a TLS 1.3 server thinks of our certificate; OSError where it refuses.
+def await_verdict(connection: socket.socket) -> None:
+    """Give a server the time to turn us away before anything is sent; OSError where it does.
 
     For protocols in which the server says nothing of its own: what it says is dropped.
     """
-    if secured.version() == "TLSv1.3":
-        await_readable(secured, VERDICT_SECONDS)
-    if peer_closed(secured):
-        raise ConnectionResetError("the server ended the connection after the TLS handshake")
+    if not isinstance(connection, ssl.SSLSocket):
+        await_readable(connection, VERDICT_SECONDS)
+    elif connection.version() == "TLSv1.3":
+        await_readable(connection, TLS_VERDICT_SECONDS)
+    if peer_closed(connection):
+        raise ConnectionResetError("the server ended the connection at once")
 
 
 def await_readable(connection: socket.socket, seconds: float) -> bool:
@@ -131,22 +137,31 @@ def await_readable(connection: socket.socket, seconds: float) -> bool:
     return bool(poll.poll(seconds * 1000))
 
 
-def peer_closed(connection: socket.socket) -> bool:
-    """Say whether the peer ended the connection; what it said before is read and dropped.
+def readable(connection: socket.socket) -> Iterator[bytes]:
+    """Give what the peer has said so far, and b"" if it ended the connection; never wait.
 
-    Raises OSError where the connection broke: reset, timed out, a TLS alert.
+    The timeout is 0 afterwards. Raises OSError where the connection broke: reset, a TLS alert.
     """
-    timeout = connection.gettimeout()
     connection.settimeout(0)
     try:
-        while connection.recv(READ_BYTES):
-            pass
+        while data := connection.recv(READ_BYTES):
+            yield data
     except (BlockingIOError, ssl.SSLWantReadError):
-        return False
+        return
+    yield b""
+
+
+def peer_closed(connection: socket.socket) -> bool:
+    """Say whether the peer ended the connection; what it said before is dropped.
+
+    Raises OSError where the connection broke.
+    """
+    timeout = connection.gettimeout()
+    try:
+        return b"" in list(readable(connection))
     finally:
         with suppress(OSError):
             connection.settimeout(timeout)
-    return True
 
 
 def unavailable(doing: str, target: object, error: OSError) -> UnavailableError:

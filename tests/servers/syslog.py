@@ -172,7 +172,7 @@ class SyslogNg(Daemon):
             f'key-file("{self.key}") cert-file("{self.certificate}") '
             f'ca-file("{self.authority.file}")'
         )
-        here = 'ip("127.0.0.1") flags(no-multi-line)'
+        here = 'ip("127.0.0.1") max-connections(1000)'
         fields = "pri=$PRI host=$HOST app=$PROGRAM msgid=$MSGID data=$SDATA text=$MESSAGE"
         return f"""
 @version: 3.38

@@ -85,11 +85,18 @@ def params(message: dict[str, Any]) -> dict[str, str]:
     return {name: re.sub(r'\\(["\\\]])', r"\1", value) for name, value in found}
 
 
-@ways
-@pytest.mark.parametrize("format_", ["rfc3164", "rfc5424"])
+@pytest.mark.parametrize(
+    ("start", "way", "format_"),
+    [
+        (start, way, format_)
+        for start, way in WAYS
+        for format_ in ("rfc3164", "rfc5424")
+        # On local sockets the daemons look for RFC 3164.
+        if not (way.startswith("unix") and format_ == "rfc5424")
+    ],
+    ids=lambda v: getattr(v, "__name__", v),
+)
 def test_every_sample_arrives_as_it_was_sent(start: Start, way: str, format_: str) -> None:
-    if way.startswith("unix") and format_ == "rfc5424":
-        pytest.skip("the daemons look for RFC 3164 on local sockets")
     daemon, records = shared(start), sampled()
     target = settings(
         daemon,
@@ -142,7 +149,10 @@ def test_every_shape_of_text_arrives_as_it_was_sent(start: Start, way: str, mess
 
 @both
 @pytest.mark.parametrize("way", ["tcp", "unix"])
-def test_every_facility_and_priority(start: Start, way: str) -> None:
+def test_every_facility_and_priority(
+    start: Start, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shipper.sink.wire.VERDICT_SECONDS", 0)  # 192 connections
     daemon = shared(start)
     since = daemon.output.stat().st_size
     assert (len(FACILITIES), len(PRIORITIES)) == (24, 8)
@@ -328,6 +338,18 @@ def test_a_farewell_is_noticed_before_anything_is_sent() -> None:
             assert left.acquire(timeout=30)
     users = [re.findall(rb'"user":"(\w+)"', text) for text in received]
     assert users == [[b"first"], [b"second"], [b"third"]]
+
+
+def test_a_receiver_that_accepts_and_hangs_up_gets_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("shipper.sink.wire.VERDICT_SECONDS", 30)  # it is enough that it comes
+    with (
+        receiver(lambda _connection: None) as port,
+        closing(tcp_sink(port)) as sink,
+        pytest.raises(UnavailableError, match="at once"),
+    ):
+        sink.deliver(batch(failed_login()))
 
 
 def test_dead_connections_are_given_up() -> None:

@@ -11,13 +11,16 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from sink.rigs import syslog
+from sink.rigs import fluentd, syslog
 from sink.rigs.base import Rig
 from sink.rigs.files import jsonl, sqlite
 
 RIGS: dict[str, Callable[[Path], AbstractContextManager[Rig]]] = {
     "sqlite": sqlite,
     "jsonl": jsonl,
+    "fluentd:node": fluentd.node,
+    "fluentd:secured": fluentd.secured,
+    "fluentd:otelcol": fluentd.otelcol,
     "syslog:tcp": syslog.tcp,
     "syslog:tls": syslog.tls,
     "syslog:udp": syslog.udp,
