@@ -14,7 +14,7 @@ same bytes; `tests/document/test_stencil.py` proves it.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from msgspec import structs
 
@@ -35,6 +35,31 @@ SPECIMENS: Final = (
     ("2083-10-15T23:59:58Z", "~record-a~", 7_583_101_523_595_801, "~sql-a~", 8_583_101_523_595_803),
     ("2071-07-04T01:02:03Z", "=recordB=", 6_671_070_401_020_302, "=sqlB=", 9_671_070_401_020_304),
 )
+_ODD_STEP: Final = 1_000_000_000_000_007  # from a specimen's offset to the number in its `extra`
+
+
+def odd_number(extra: dict[str, Any] | None) -> int | None:
+    """Give the one number in `extra`, such as MariaDB's query id."""
+    if extra is not None:
+        for value in extra.values():
+            if type(value) is int:
+                return value
+    return None
+
+
+def _shape(extra: dict[str, Any]) -> tuple[str | None, ...] | None:
+    """Tell kinds of `extra` apart; None where it has more than texts and one number."""
+    shape: list[str | None] = []
+    numbers = 0
+    for name, value in extra.items():
+        if type(value) is str:
+            shape += (name, value)
+        elif type(value) is int and not numbers:
+            numbers = 1
+            shape += (name, None)
+        else:
+            return None
+    return tuple(shape)
 
 
 class Stencils:
@@ -52,10 +77,15 @@ class Stencils:
         documents: list[bytes] = []
         add = documents.append
         for record, offset in zip(block.records, block.starts, strict=True):
-            if record.extra is not None:
-                add(render(record, offset))
-                continue
+            odd = record.extra
+            shape: tuple[str | None, ...] | None = ()
+            if odd is not None:
+                shape = _shape(odd)
+                if shape is None:
+                    add(render(record, offset))
+                    continue
             key = (
+                shape,
                 record.kind,
                 record.name,
                 record.command_class,
@@ -99,6 +129,11 @@ class Stencils:
             record=None if record.record is None else id_,
             connection_id=None if record.connection_id is None else connection_id,
             sqltext=None if record.sqltext is None else sqltext,
+            extra=record.extra
+            and {
+                name: offset + _ODD_STEP if type(value) is int else value
+                for name, value in record.extra.items()
+            },
         )
         rest = self._render(example, offset)
         parts = []

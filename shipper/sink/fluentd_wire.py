@@ -27,7 +27,7 @@ from msgspec import Struct
 
 from shipper.document.ecs import EcsEncoder, Place
 from shipper.document.percona import percona
-from shipper.document.stencil import Stencils
+from shipper.document.stencil import Stencils, odd_number
 from shipper.model import AuditRecord, Block
 
 _pack: Final = msgspec.msgpack.Encoder().encode
@@ -104,11 +104,11 @@ class Encoder:
             self._document: Callable[[AuditRecord, int], Any] = lambda record, offset: _from_json(
                 encoder.documents(Block(offset, offset, [record], [offset], [offset], []))
             )
-            # When, which record, what, over which connection, where: see `_values`.
-            order = (0, 1, 2, 3, 4, 5)
+            # The order of `_values`.
+            order = (0, 1, 2, 3, 4, 5, 6)
         else:
             self._document = self._percona
-            order = (0, 2, 1, 4, 3, 5)
+            order = (0, 2, 1, 4, 3, 5, 6)
         self._ordered: Callable[[tuple[bytes, ...]], tuple[bytes, ...]] = itemgetter(*order)
         self._stencils = Stencils(self._render, self._values)
         self._now = 0.0
@@ -125,14 +125,19 @@ class Encoder:
 
     def _render(self, record: AuditRecord, offset: int) -> bytes:
         time = event_time(record.timestamp, self._now)
-        return b"\x92" + time + _pack(self._document(record, offset))
+        document = self._document(record, offset)
+        try:
+            return b"\x92" + time + _pack(document)
+        except OverflowError:
+            return b"\x92" + time + _pack(_packable(document))
 
     def _values(self, record: AuditRecord, offset: int) -> tuple[bytes, ...]:
-        at, number, id_, sql = (
+        at, number, id_, sql, odd = (
             record.timestamp,
             record.connection_id,
             record.record,
             record.sqltext,
+            odd_number(record.extra) if record.extra else None,
         )
         if at is None or at != self._at:
             self._at = at
@@ -145,9 +150,23 @@ class Encoder:
                 b"" if id_ is None else _pack(id_),
                 b"" if sql is None else _pack(sql),
                 b"" if number is None else _pack(str(number)),
+                b"" if odd is None else _pack(_packable(odd)),
                 _pack(offset),
             )
         )
+
+
+def _packable(value: Any) -> Any:
+    """Write numbers that MessagePack does not have as text; JSON logs may hold any."""
+    match value:
+        case dict():
+            return {key: _packable(item) for key, item in value.items()}
+        case list():
+            return [_packable(item) for item in value]
+        case int() if not -(2**63) <= value < 2**64:
+            return str(value)
+        case _:
+            return value
 
 
 def event_time(timestamp: str | None, now: float) -> bytes:

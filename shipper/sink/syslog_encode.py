@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Final, NamedTuple
 
@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from shipper.document.ecs import Place
-from shipper.document.stencil import Stencils
+from shipper.document.stencil import Stencils, Values, odd_number
 from shipper.model import AuditRecord, Block
 from shipper.sink.syslog_message import (
     Text,
@@ -31,7 +31,7 @@ ECS: Final = "ecs"
 CEF: Final = "cef"
 
 # What changes from record to record (`stencil.py`), by the names that templates have for it.
-_CHANGING: Final = ("stamp", "timestamp", "connection_id", "record", "sqltext", "offset")
+_CHANGING: Final = ("stamp", "timestamp", "connection_id", "record", "sqltext", "odd", "offset")
 
 _json: Final = msgspec.json.Encoder().encode
 
@@ -62,14 +62,10 @@ class Encoder:
         self._limit = shape.limit
         self._segment = segment
         self._body = _body(shape.message, segment, path)
-        self._stencils = Stencils(self._render, self._values)
         self._now = ""
-        # The last time, and how the header and the text write it.
-        self._at: str | None = None
-        self._stamp = self._time = b""
         tells_place = shape.header.rfc5424 and shape.header.sd_id
-        order = ("stamp", *(("connection_id", "offset") if tells_place else ()), *self._body.order)
-        self._ordered = _picker([_CHANGING.index(name) for name in order])
+        begin = ("stamp", *(("connection_id", "offset") if tells_place else ()))
+        self._stencils = Stencils(self._render, self._values((*begin, *self._body.order)))
 
     def messages(self, block: Block, now: str) -> list[bytes]:
         """Give a message for every record; `now`, RFC 3339, stands in for a missing time."""
@@ -103,31 +99,44 @@ class Encoder:
         begin = self._head(record, offset)
         return begin + shortened(self._body.text, record, offset, self._limit - len(begin))
 
-    def _values(self, record: AuditRecord, offset: int) -> tuple[bytes, ...]:
-        at = record.timestamp
-        if at is None or at != self._at:
-            self._at = at
-            self._stamp = stamp(self._header, self._header_time(at))
-            self._time = b"" if at is None else self._body.time(at)
-        number, id_, sql, escape = (
-            record.connection_id,
-            record.record,
-            record.sqltext,
-            self._body.escape,
-        )
-        return self._ordered(
-            (
-                self._stamp,
-                self._time,
-                b"" if number is None else b"%d" % number,
-                b"" if id_ is None else escape(id_),
-                b"" if sql is None else escape(sql),
-                b"%d" % offset,
+    def _values(self, order: Sequence[str]) -> Values:
+        """Make the function that gives what changes, in this order."""
+        header, body, ordered = self._header, self._body, _picker(order)
+        escape, header_time = body.escape, self._header_time
+        # The last time, and how the header and the text write it.
+        last: str | None = None
+        in_header = in_text = b""
+
+        def values(record: AuditRecord, offset: int) -> tuple[bytes, ...]:
+            nonlocal last, in_header, in_text
+            at = record.timestamp
+            if at is None or at != last:
+                last = at
+                in_header = stamp(header, header_time(at))
+                in_text = b"" if at is None else body.time(at)
+            number, id_, sql, odd = (
+                record.connection_id,
+                record.record,
+                record.sqltext,
+                odd_number(record.extra) if record.extra else None,
             )
-        )
+            return ordered(
+                (
+                    in_header,
+                    in_text,
+                    b"" if number is None else b"%d" % number,
+                    b"" if id_ is None else escape(id_),
+                    b"" if sql is None else escape(sql),
+                    b"" if odd is None else b"%d" % odd,
+                    b"%d" % offset,
+                )
+            )
+
+        return values
 
 
-def _picker(indexes: list[int]) -> Callable[[tuple[bytes, ...]], tuple[bytes, ...]]:
+def _picker(order: Sequence[str]) -> Callable[[tuple[bytes, ...]], tuple[bytes, ...]]:
+    indexes = [_CHANGING.index(name) for name in order]
     if len(indexes) == 1:  # for which itemgetter gives no tuple
         return lambda values: (values[indexes[0]],)
     return itemgetter(*indexes)
@@ -136,10 +145,10 @@ def _picker(indexes: list[int]) -> Callable[[tuple[bytes, ...]], tuple[bytes, ..
 def _body(message: str, segment: str, path: str) -> _Body:
     order: tuple[str, ...]
     if message == PERCONA:
-        order = ("record", "timestamp", "connection_id", "sqltext")
+        order = ("record", "timestamp", "connection_id", "sqltext", "odd")
         return _Body(percona_text, order, _json)
     if message == ECS:
-        order = ("timestamp", "record", "sqltext", "connection_id", "offset")
+        order = ("timestamp", "record", "sqltext", "connection_id", "odd", "offset")
         return _Body(ecs_text(Place(segment=segment, path=path)), order, _json)
     if message == CEF:
         order = ("timestamp", "record", "connection_id", "sqltext")

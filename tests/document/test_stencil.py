@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipper.document import stencil
-from shipper.document.stencil import Stencils
+from shipper.document.stencil import Stencils, odd_number
 from shipper.model import KINDS, AuditRecord, Block
 
 _json = msgspec.json.Encoder().encode
@@ -18,6 +18,9 @@ _json = msgspec.json.Encoder().encode
 
 def render(record: AuditRecord, offset: int) -> bytes:
     document = {"at": record.timestamp, **msgspec.structs.asdict(record), "offset": offset}
+    document["kind"] = document.pop("kind")
+    document["extra"] = document.pop("extra")
+    document["offset"] = document.pop("offset")
     return b"%d %s " % (offset, (record.timestamp or "").encode()) + _json(document)
 
 
@@ -34,6 +37,7 @@ def values(record: AuditRecord, offset: int) -> tuple[bytes, ...]:
         shown(record.timestamp),
         shown(record.connection_id),
         shown(record.sqltext),
+        shown(odd_number(record.extra)),
         place,
     )
 
@@ -58,7 +62,12 @@ RECORDS = st.builds(
     host=WORDS,
     db=WORDS,
     kind=st.sampled_from(KINDS),
-    extra=st.one_of(st.none(), st.just({"table": "%b"})),
+    extra=st.none()
+    | st.dictionaries(
+        st.sampled_from(("table", "query_id", "x%")),
+        TEXTS | st.integers(-5, 2**63) | st.booleans() | st.none() | st.lists(st.integers()),
+        max_size=3,
+    ),
 )
 
 
@@ -79,6 +88,7 @@ def test_records_that_differ_in_changing_values_only_are_rendered_once() -> None
     write = Stencils(counted, values)
     for number in range(100):
         record = AuditRecord(user="bob", sqltext=f"select {number}", connection_id=number)
+        record.extra = {"serverhost": "db1", "query_id": number}
         write.fill(block(record, number))
     assert len(calls) == 2  # the two specimens
 

@@ -59,6 +59,23 @@ def test_entries_are_the_documents_of_the_records(records: list[AuditRecord], sh
         assert seconds_of(time) == expected
 
 
+@pytest.mark.parametrize("shape", ["ecs", "percona"])
+def test_numbers_that_messagepack_does_not_have_become_text(shape: str) -> None:
+    record = failed_login()
+    numbers = (5, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1, 10**40)
+    for extra in ({"n": 1, "deep": {"list": [10**30, 7]}}, *({"n": n} for n in numbers)):
+        record.extra = extra
+        entries = Encoder(shape, SEGMENT, "audit.log").entries(batch(record, record).blocks[0], NOW)
+        for entry in entries:
+            _, document = msgpack.unpackb(entry)
+            found = document["mysql"]["audit"]["raw"] if shape == "ecs" else None
+            found = found or document["audit_record"]["extra"]
+            number = extra["n"]
+            assert isinstance(number, int)
+            assert found["n"] == (number if -(2**63) <= number < 2**64 else str(number))
+            assert found.get("deep", {"list": [str(10**30), 7]}) == {"list": [str(10**30), 7]}
+
+
 @pytest.mark.parametrize(
     ("timestamp", "seconds"),
     [
