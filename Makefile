@@ -19,7 +19,7 @@ STORE ?= build/$(if $(filter file,$(origin LOG)),samples,audit).db
 SECONDS ?= 60
 KILLS ?= 300
 
-.PHONY: setup run test check fmt bench detection fuzz servers clean
+.PHONY: setup run test check fmt bench demo detection fuzz servers clean
 
 setup: $(VENV)/.ready
 
@@ -48,6 +48,9 @@ fmt: setup
 bench: setup
 	$(BIN)/python tests/bench/bench.py
 	$(BIN)/python tests/bench/sql.py
+
+demo: setup
+	$(BIN)/python tests/proof/stack.py
 
 detection: setup
 	$(BIN)/python tests/detect/score.py
