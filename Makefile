@@ -17,6 +17,7 @@ LOG ?= $(SAMPLES)
 # A log of one's own gets a store of its own.
 STORE ?= build/$(if $(filter file,$(origin LOG)),samples,audit).db
 SECONDS ?= 60
+KILLS ?= 300
 
 .PHONY: setup run test check fmt bench demo detection fuzz servers clean
 
@@ -46,6 +47,7 @@ fmt: setup
 
 bench: setup
 	$(BIN)/python tests/bench/bench.py
+	$(BIN)/python tests/bench/sql.py
 
 demo: setup
 	$(BIN)/python tests/proof/stack.py
@@ -56,6 +58,10 @@ detection: setup
 fuzz: setup
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
 	$(BIN)/python tests/fuzz/fuzz.py --seconds $(SECONDS)
+
+crash: setup
+	$(BIN)/python tests/crash/crash.py --kills $(KILLS)
+	$(BIN)/python tests/crash/crash.py --kills $(KILLS) --power-loss
 
 servers:
 	tests/servers/install

@@ -17,7 +17,7 @@ import msgspec
 from shipper.clock import rfc3339
 from shipper.codes import lookup
 from shipper.detection import RULES, Detection
-from shipper.document.ecs import ECS_VERSION
+from shipper.document.ecs_parts import ECS_VERSION
 
 # ECS wants a number; the steps are those of Elastic's and OpenSearch's detection rules.
 SEVERITIES: Final = {"critical": 99, "warning": 47, "info": 21}
