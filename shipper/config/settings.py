@@ -14,7 +14,9 @@ from msgspec import Meta, Struct
 from shipper.config.document import read_document
 from shipper.config.loader import Choices, Loader
 from shipper.decode import FORMATS
+from shipper.detect import Settings as DetectSettings
 from shipper.errors import ConfigError, UsageError
+from shipper.observe.http import HttpSettings
 from shipper.settings import Seconds, Settings
 from shipper.sink import SINKS, SinkSettings
 from shipper.sink.jsonl import SOURCE
@@ -46,6 +48,9 @@ class Config(Settings, frozen=True, kw_only=True):
     # Processes that the sources are spread over; more than there are sources is no use.
     workers: Annotated[int, Meta(ge=1, le=256)] = 1
     log: LogSettings = LogSettings()
+    # /metrics and health; the sink `metrics` counts what the audit log says. Default: no endpoint.
+    http: HttpSettings | None = None
+    detect: DetectSettings = DetectSettings()  # works on what the sink `metrics` gets
     # After SIGTERM: how long the log must be quiet to count as drained, and how long to try.
     # Kubernetes kills 30 s after it asked.
     drain_idle_seconds: Seconds = 2.0

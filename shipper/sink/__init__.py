@@ -42,9 +42,12 @@ class Kind(NamedTuple):
 
 # `type:` in the configuration -> the sink.
 SINKS: Final[dict[str, Kind]] = {
-    "sqlite": Kind("shipper.sink.sqlite", "SqliteStore"),
+    "fluentd": Kind("shipper.sink.fluentd", "Fluentd"),
     "jsonl": Kind("shipper.sink.jsonl", "JsonLines"),
+    "metrics": Kind("shipper.sink.counters", "AuditCounters"),
     "sql": Kind("shipper.sink.sql", "SqlStore"),
+    "sqlite": Kind("shipper.sink.sqlite", "SqliteStore"),
+    "syslog": Kind("shipper.sink.syslog", "Syslog"),
 }
 # Those that `ship --to KIND:PATH` and `report --store KIND:PATH` can open without a configuration.
 _BY_PATH: Final = ("sqlite", "jsonl")

@@ -18,7 +18,7 @@ from typing import Literal
 from shipper.errors import MisconfiguredError, UnavailableError
 from shipper.notices import Mended, Trouble
 from shipper.source.lines import Lines
-from shipper.source.poll import READ_BYTES, Group
+from shipper.source.poll import READ_BYTES, REST_SECONDS, Group, rest_after
 from shipper.source.received import ReceivedSettings
 
 
@@ -39,6 +39,7 @@ class Stdin:
     """A descriptor that is read until it ends."""
 
     events = selectors.EVENT_READ
+    rest_seconds = REST_SECONDS
 
     def __init__(self, group: Group, settings: StdinSettings, fd: int) -> None:
         """Read from `fd`, which stays the caller's."""
@@ -53,6 +54,7 @@ class Stdin:
     def read(self) -> bytes:
         """Read once; at the end, leave the group."""
         data = os.read(self._fd, READ_BYTES)
+        self.rest_seconds = rest_after(data)
         if data:
             return self._lines.feed(data)
         self._group.remove(self)
@@ -70,6 +72,7 @@ class Fifo:
     """A named pipe that is read for ever."""
 
     events = selectors.EVENT_READ
+    rest_seconds = REST_SECONDS
 
     def __init__(self, group: Group, settings: FifoSettings) -> None:
         """Open the pipe. Raises MisconfiguredError or UnavailableError."""
@@ -90,6 +93,7 @@ class Fifo:
             data = os.read(self._fd, READ_BYTES)
         except BlockingIOError:
             return b""
+        self.rest_seconds = rest_after(data)
         if data:
             return self._lines.feed(data)
         if self._replaced:

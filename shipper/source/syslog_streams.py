@@ -14,7 +14,7 @@ from typing import Final
 
 from shipper.clock import rfc3339
 from shipper.errors import MisconfiguredError, UnavailableError
-from shipper.source.poll import READ_BYTES, Group
+from shipper.source.poll import READ_BYTES, REST_SECONDS, Group, rest_after
 from shipper.source.syslog_framing import Framing, FramingError
 from shipper.source.syslog_text import line_of
 
@@ -47,6 +47,7 @@ class Connection:
         self._socket = accepted
         self._peer = peer
         self._handshake = tls
+        self.rest_seconds = REST_SECONDS
         self._framing = Framing(limits.message_bytes_max)
         self._since = group.around.clock.monotonic()  # of the last whole message
         self.events: int = selectors.EVENT_READ
@@ -75,6 +76,7 @@ class Connection:
             if self._handshake:
                 self._group.reject("tls", f"{self._peer}: {getattr(error, 'reason', error)}")
             return self._end()
+        self.rest_seconds = rest_after(data)
         return self._take(data) if data else self._end()
 
     def _shake_hands(self) -> None:
@@ -122,6 +124,7 @@ class Listener:
     """A socket that senders connect to."""
 
     events = selectors.EVENT_READ
+    rest_seconds = REST_SECONDS
 
     def __init__(
         self,

@@ -31,7 +31,7 @@ MEMORY_GOAL_MB = 48  # above a bare interpreter, whatever the size of the file
 class Case:
     """One row: a writer's log put through one stage of the program."""
 
-    stage: str  # decode, ecs or sqlite
+    stage: str  # one of bench.case.STAGES
     writer: str
     goal: float | None = None
 
@@ -74,6 +74,13 @@ CASES = (
     Case("sqlite", "percona-json-8.0", 0.20),
     Case("sqlite", "percona-old-8.0"),
     Case("sqlite", "mariadb-1.4"),
+    Case("syslog", "percona-json-8.0", 1.00),
+    Case("syslog", "percona-old-8.0"),
+    Case("syslog", "mariadb-1.4"),
+    Case("fluentd", "percona-json-8.0", 1.00),
+    Case("fluentd", "percona-old-8.0"),
+    Case("fluentd", "mariadb-1.4"),
+    Case("fluentd_gzip", "percona-json-8.0"),
 )
 
 

@@ -21,6 +21,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench import wires
+
 if TYPE_CHECKING:
     from shipper.model import Block
 
@@ -83,11 +85,36 @@ def sqlite(path: Path) -> int:
     return decode(path)
 
 
-STAGES: dict[str, Stage] = {"decode": decode, "ecs": ecs, "sqlite": sqlite}
+def syslog(path: Path) -> int:
+    """Decode, and deliver to a receiver over TCP."""
+    return wires.syslog(_blocks(path))
+
+
+def fluentd(path: Path) -> int:
+    """Decode, and deliver to a forward receiver that acknowledges."""
+    return wires.fluentd(_blocks(path))
+
+
+def fluentd_gzip(path: Path) -> int:
+    """Do so compressed."""
+    return wires.fluentd(_blocks(path), compress=True)
+
+
+STAGES: dict[str, Stage] = {
+    "decode": decode,
+    "ecs": ecs,
+    "sqlite": sqlite,
+    "syslog": syslog,
+    "fluentd": fluentd,
+    "fluentd_gzip": fluentd_gzip,
+}
 NEEDS = {
     "decode": "shipper.decode",
     "ecs": "shipper.document.ecs",
     "sqlite": "shipper.cli",
+    "syslog": "shipper.sink.syslog",
+    "fluentd": "shipper.sink.fluentd",
+    "fluentd_gzip": "shipper.sink.fluentd",
 }
 
 
