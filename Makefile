@@ -17,8 +17,9 @@ LOG ?= $(SAMPLES)
 # A log of one's own gets a store of its own.
 STORE ?= build/$(if $(filter file,$(origin LOG)),samples,audit).db
 SECONDS ?= 60
+KILLS ?= 300
 
-.PHONY: setup run test check fmt bench fuzz servers clean
+.PHONY: setup run test check fmt bench detection fuzz servers clean
 
 setup: $(VENV)/.ready
 
@@ -46,10 +47,18 @@ fmt: setup
 
 bench: setup
 	$(BIN)/python tests/bench/bench.py
+	$(BIN)/python tests/bench/sql.py
+
+detection: setup
+	$(BIN)/python tests/detect/score.py
 
 fuzz: setup
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
 	$(BIN)/python tests/fuzz/fuzz.py --seconds $(SECONDS)
+
+crash: setup
+	$(BIN)/python tests/crash/crash.py --kills $(KILLS)
+	$(BIN)/python tests/crash/crash.py --kills $(KILLS) --power-loss
 
 servers:
 	tests/servers/install

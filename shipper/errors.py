@@ -5,6 +5,9 @@
     │   └── ConfigError     a configuration with mistakes: all of them, each with its place
     ├── UnavailableError    a target does not answer now; waiting may help
     ├── MisconfiguredError  a target will not take records until somebody changes something
+    ├── ArchiveError        one archive cannot be read; the others are not concerned
+    │   ├── WrongPasswordError  no known password opens it: adding the right one helps
+    │   └── DamagedError        its bytes are wrong from some offset on
     └── MalformedError      one record's bytes cannot be read (stays inside `decode/`)
 
 Bad input is data (`model.Defect`), not an exception: `MalformedError` never leaves the decoders.
@@ -52,6 +55,28 @@ class UnavailableError(ShipperError):
 
 class MisconfiguredError(ShipperError):
     """Waiting does not help: the text says which setting, table or right to change."""
+
+
+class ArchiveError(ShipperError):
+    """A compressed or encrypted file cannot be read (on); the text names it and what to do."""
+
+
+class WrongPasswordError(ArchiveError):
+    """None of the known passwords opens this file; more of them may be configured later."""
+
+
+class DamagedError(ArchiveError):
+    """The bytes of an archive are not what its writer wrote.
+
+    `good`: plain offset up to which bytes could be read, and still can.
+    `verified`: plain offset up to which the archive's own checksums say that they are right.
+    """
+
+    def __init__(self, text: str, *, good: int, verified: int) -> None:
+        """Say which archive, and what is wrong with it."""
+        super().__init__(text)
+        self.good = good
+        self.verified = verified
 
 
 class MalformedError(ShipperError):

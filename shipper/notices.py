@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from shipper.detection import Detection
 from shipper.model import Span
 
 
@@ -138,6 +139,12 @@ class Waiting(Notice, frozen=True):
     attempt: int
 
 
+class Detected(Notice, frozen=True):
+    """The detector found something in the records; told again after a crash, with the same id."""
+
+    detection: Detection
+
+
 class Saved(Notice, frozen=True):
     """The cursor of a lane is durable."""
 
@@ -159,6 +166,23 @@ class Mended(Notice, frozen=True):
     sink: str
     detail: str
 
+
+class Rejected(Notice, frozen=True):
+    """Senders that misbehaved since the last such notice; told in sums, never one by one."""
+
+    reason: str  # one of REJECTIONS
+    count: int
+    example: str  # one of the senders, as far as it is known
+
+
+# Why a sender was sent away, or its message not taken whole.
+REJECTIONS = (
+    "too_many_connections",
+    "framing",  # neither of the two ways in which syslog messages follow each other
+    "stalled",  # a message or handshake was begun and not ended
+    "tls",  # no handshake, or no certificate that is trusted
+    "too_large",  # a message was cut at the limit
+)
 
 Tell: TypeAlias = Callable[[Notice], None]
 

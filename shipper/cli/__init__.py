@@ -1,36 +1,58 @@
 """The command line. One file a command; `main` is the entry point.
 
 Exit status: 0 done, nothing to complain of · 1 done, but some bytes could not be read (defects) ·
-2 not done: wrong use, or something could not be opened, read or written.
+2 not done: wrong use, or something could not be opened, read or written · 3 not done: a target or
+the state needs somebody's hand · 4 stopped before everything was shipped.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
+from typing import Final
 
 import click
 
 from shipper import __version__
-from shipper.cli.decode import decode
-from shipper.cli.report import report
-from shipper.cli.ship import ship
-from shipper.errors import ShipperError
+from shipper.errors import MisconfiguredError, ShipperError
 from shipper.terminal import printable
 
 MISUSE = 2
+MISCONFIGURED = 3
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 
+# Command -> (module, name in it). Loaded when it is used: the daemon, which runs for months, does
+# without the libraries that only draw tables.
+_COMMANDS: Final = {
+    "check": ("shipper.cli.check", "check"),
+    "dead-letters": ("shipper.cli.dead_letters", "dead_letters"),
+    "decode": ("shipper.cli.decode", "decode"),
+    "report": ("shipper.cli.report", "report"),
+    "run": ("shipper.cli.run", "run"),
+    "setup": ("shipper.cli.setup", "setup"),
+    "ship": ("shipper.cli.ship", "ship"),
+    "status": ("shipper.cli.state", "status"),
+    "verify": ("shipper.cli.state", "verify"),
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class _Commands(click.Group):
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name = _COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="audit-shipper")
 def cli() -> None:
     """Decode, ship and report the audit logs of MySQL-family servers."""
-
-
-cli.add_command(decode)
-cli.add_command(ship)
-cli.add_command(report)
 
 
 def main() -> None:
@@ -49,8 +71,9 @@ def main() -> None:
         )
         sys.exit(INTERRUPTED)
     except ShipperError as error:
-        click.echo(f"audit-shipper: {printable(str(error), limit=2000)}", err=True)
-        sys.exit(MISUSE)
+        for line in str(error).splitlines():
+            click.echo(f"audit-shipper: {printable(line, limit=2000)}", err=True)
+        sys.exit(MISCONFIGURED if isinstance(error, MisconfiguredError) else MISUSE)
 
 
 __all__ = ["cli", "main"]

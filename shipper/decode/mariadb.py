@@ -14,7 +14,7 @@ from itertools import accumulate
 from typing import Any, ClassVar, Final
 
 from shipper.decode import base, mariadb_row, syslog_header
-from shipper.decode.base import BROKEN, MORE, Context, Decoded, Memo
+from shipper.decode.base import BROKEN, MORE, Context, Data, Decoded, Memo
 from shipper.decode.mariadb_row import (
     CLOCK,
     HEAD_BYTES_MAX,
@@ -164,7 +164,7 @@ class MariaDb:
             raise ValueError(text)
         return self._clock[text][:-1]
 
-    def end(self, data: bytes, start: int, final: bool) -> int:  # noqa: FBT001 hot call
+    def end(self, data: Data, start: int, final: bool) -> int:  # noqa: FBT001 hot call
         """Find the end of a statement, or of a line that is a row without one."""
         limit = start + HEAD_BYTES_MAX
         line = data.find(b"\n", start, limit)
@@ -222,7 +222,7 @@ class MariaDb:
         )
 
 
-def _text_end(data: bytes, start: int, text: int, final: bool) -> int:  # noqa: FBT001 as `end`
+def _text_end(data: Data, start: int, text: int, final: bool) -> int:  # noqa: FBT001 as `end`
     """Find the end of the row whose statement begins at `text`; BROKEN if it is not closed."""
     quote = _closing_quote(data, text)
     window = start + _WINDOW
@@ -239,7 +239,7 @@ def _text_end(data: bytes, start: int, text: int, final: bool) -> int:  # noqa: 
     return MORE if not final else after if match else BROKEN
 
 
-def _closing_quote(data: bytes, at: int) -> int:
+def _closing_quote(data: Data, at: int) -> int:
     """Find the first quote from `at` on that is not escaped; -1 if there is none."""
     while (quote := data.find(b"'", at)) >= 0:
         part = data[at:quote]

@@ -13,7 +13,7 @@ from itertools import accumulate
 from typing import ClassVar, Final
 
 from shipper.decode import base
-from shipper.decode.base import BROKEN, MORE, Context, Decoded, Memo
+from shipper.decode.base import BROKEN, MORE, Context, Data, Decoded, Memo
 from shipper.decode.fields import KIND_OF_NAME, flat_record
 from shipper.decode.identity import parse_identity
 from shipper.errors import MalformedError
@@ -69,7 +69,7 @@ class PerconaCsv:
         self._session: Memo[_Session] = Memo(_session)
         self._general: Memo[_General] = Memo(_general)
 
-    def cut(self, data: bytes, start: int, stop: int) -> int:
+    def cut(self, data: Data, start: int, stop: int) -> int:
         """Cut before the last row that surely begins.
 
         Quote, line feed, quote, capital letter is always a border: inside a value the quote before
@@ -120,7 +120,7 @@ class PerconaCsv:
             # fmt: on
         return records
 
-    def end(self, data: bytes, start: int, final: bool) -> int:  # noqa: FBT001 hot call
+    def end(self, data: Data, start: int, final: bool) -> int:  # noqa: FBT001 hot call
         """Find the end of a row by walking over its values."""
         if _AUDIT_START.match(data, start):
             return base.line_end(data, start, final)
@@ -183,7 +183,7 @@ def _tail(tail: str) -> list[str]:
     return values
 
 
-def _value_end(data: bytes, at: int) -> int:
+def _value_end(data: Data, at: int) -> int:
     """Give the index after the closing quote of the value at `at`, MORE or BROKEN."""
     if at < len(data) and data[at] != _QUOTE:
         return BROKEN
@@ -193,7 +193,7 @@ def _value_end(data: bytes, at: int) -> int:
     return match.end() if match else MORE
 
 
-def _status_end(data: bytes, at: int) -> int:
+def _status_end(data: Data, at: int) -> int:
     match = _STATUS.match(data, at)
     return match.end() if match else BROKEN
 

@@ -8,8 +8,10 @@ a user (4.1). The `Connect` of the same connection id has them.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from shipper.model import AUDIT_START, CHANGE_USER, CONNECT, DISCONNECT, AuditRecord
 
@@ -22,7 +24,9 @@ REORDERED_IDS_MAX: Final = 1_000
 JOINED: Final = "joined"
 
 
-class _Who(NamedTuple):
+class Who(NamedTuple):
+    """What a session's `Connect` said."""
+
     user: str | None
     priv_user: str | None
     os_login: str | None
@@ -31,13 +35,42 @@ class _Who(NamedTuple):
     ip: str | None
 
 
+class Changes(Struct):
+    """What a run of records did to the table of sessions, for whoever keeps it elsewhere."""
+
+    cleared: bool = False  # first everything was forgotten
+    sessions: dict[int, Who | None] = {}  # then these were set, or ended (None)
+
+    def add(self, later: Changes) -> None:
+        """Let `later` happen after this."""
+        if later.cleared:
+            self.cleared, self.sessions = True, {}
+        self.sessions.update(later.sessions)
+
+    def apply(self, sessions: dict[int, Who]) -> None:
+        """Change a table as the records did."""
+        if self.cleared:
+            sessions.clear()
+        for number, who in self.sessions.items():
+            if who is None:
+                sessions.pop(number, None)
+            else:
+                sessions[number] = who
+
+
 class Sessions:
     """The open sessions of one log; `join` fills gaps in place and says so in `extra.joined`."""
 
-    def __init__(self) -> None:
-        """Begin with no session known."""
-        self._open: OrderedDict[int, _Who] = OrderedDict()
-        self._highest = 0
+    def __init__(self, known: Mapping[int, Who] | None = None) -> None:
+        """Begin with the sessions that are known to be open."""
+        self._open: OrderedDict[int, Who] = OrderedDict(known or {})
+        self._highest = max(self._open, default=0)
+        self._changes = Changes()
+
+    def take_changes(self) -> Changes:
+        """Give what happened since the last call."""
+        changes, self._changes = self._changes, Changes()
+        return changes
 
     def join(self, records: Iterable[AuditRecord]) -> None:
         """Take records in the order of the log; complete those whose user is missing or empty."""
@@ -48,7 +81,7 @@ class Sessions:
             elif not record.user:
                 self._complete(record)
             if kind == DISCONNECT:
-                self._open.pop(record.connection_id or 0, None)
+                self._end(record.connection_id or 0)
             elif kind == CHANGE_USER and record.status == 0:
                 self._begin(record)
             elif kind == AUDIT_START:
@@ -61,7 +94,7 @@ class Sessions:
         if number + REORDERED_IDS_MAX < self._highest:
             self._forget()
         self._highest = max(self._highest, number)
-        self._open[number] = _Who(
+        self._open[number] = self._changes.sessions[number] = Who(
             record.user,
             record.priv_user,
             record.os_login,
@@ -71,11 +104,16 @@ class Sessions:
         )
         self._open.move_to_end(number)
         if len(self._open) > SESSIONS_MAX:
-            self._open.popitem(last=False)
+            self._end(next(iter(self._open)))
+
+    def _end(self, number: int) -> None:
+        if self._open.pop(number, None) is not None:
+            self._changes.sessions[number] = None
 
     def _forget(self) -> None:
         self._open.clear()
         self._highest = 0
+        self._changes = Changes(cleared=True)
 
     def _complete(self, record: AuditRecord) -> None:
         # The filter plugin's command records carry the id of another connection (formats.md 2.3).
@@ -85,7 +123,7 @@ class Sessions:
         if who is None:
             return
         joined = []
-        for field, value in zip(_Who._fields, who, strict=True):
+        for field, value in zip(Who._fields, who, strict=True):
             if value and not getattr(record, field):
                 setattr(record, field, value)
                 joined.append(field)

@@ -17,7 +17,8 @@ from msgspec import Struct
 from shipper.clock import Clock, SystemClock
 from shipper.model import Block
 from shipper.notices import Tell, ignore
-from shipper.settings import Name, Settings
+from shipper.policy import PolicySettings
+from shipper.settings import Name
 
 # Why an attempt failed; closed, because metrics use it as a label.
 FAILURES: Final = (
@@ -68,11 +69,13 @@ class Receipt(Struct, frozen=True):
     size: int = 0  # payload bytes, before compression
 
 
-class SinkSettings(Settings, frozen=True, kw_only=True, tag_field="type"):
+class SinkSettings(PolicySettings, frozen=True, kw_only=True, tag_field="type"):
     """What every sink can be told; each sink's `Settings` adds its own."""
 
     # Default: the type. Names the lane in metrics, logs and the state: renaming starts it anew.
     name: Name | None = None
+    # Names of the sources whose records come here; default: all.
+    sources: tuple[Name, ...] | None = None
 
 
 class Surroundings(Struct, frozen=True):
@@ -81,6 +84,7 @@ class Surroundings(Struct, frozen=True):
     clock: Clock = SystemClock()
     tell: Tell = ignore
     instance: str = ""  # which server this shipper sits beside: the operator's name for it
+    source: str = ""  # the source whose records come; each source has a sink of its own
 
 
 class Sink(Protocol):

@@ -21,12 +21,15 @@ from shipper.model import Block
 from shipper.sink.base import Batch, Receipt, SinkSettings, Surroundings
 
 READ_BYTES: Final = 1024 * 1024
+SOURCE: Final = "{source}"
 
 
 class Settings(SinkSettings, frozen=True, kw_only=True, tag="jsonl"):
     """A file of JSON lines."""
 
-    path: str  # made with mode 0600 where it does not exist; `-` is standard output
+    # Made with mode 0600 where it does not exist; `-` is standard output. `{source}` is the name of
+    # the source: a file has one writer, so that several sources need several files.
+    path: str
 
 
 class _Mark(msgspec.Struct):
@@ -42,9 +45,10 @@ class JsonLines:
     in_flight: ClassVar[int] = 1
     batch_bytes: ClassVar[int] = 1024 * 1024  # one fsync for some thousand records
 
-    def __init__(self, settings: Settings, _surroundings: Surroundings | None = None) -> None:
+    def __init__(self, settings: Settings, surroundings: Surroundings | None = None) -> None:
         """Take the settings; nothing is opened yet."""
-        self._path = settings.path
+        source = surroundings.source if surroundings else ""
+        self._path = settings.path.replace(SOURCE, source)
         self._positions: dict[str, int] | None = None  # read when somebody asks
         self._fd = -1
         self._size = 0  # of the whole lines in the file

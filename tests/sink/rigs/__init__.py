@@ -14,10 +14,13 @@ from pathlib import Path
 from sink.rigs import fluentd, syslog
 from sink.rigs.base import Rig
 from sink.rigs.files import jsonl, sqlite
+from sink.rigs.sql import on_mariadb, on_mysql
 
 RIGS: dict[str, Callable[[Path], AbstractContextManager[Rig]]] = {
     "sqlite": sqlite,
     "jsonl": jsonl,
+    "sql:mariadb": on_mariadb,
+    "sql:mysql": on_mysql,
     "fluentd:node": fluentd.node,
     "fluentd:secured": fluentd.secured,
     "fluentd:otelcol": fluentd.otelcol,

@@ -1,0 +1,167 @@
+"""The daemon: sources started, signals answered, everything brought to an orderly end."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from queue import SimpleQueue
+from types import FrameType
+from typing import Any, Final
+
+from shipper.app.lock import StateLock
+from shipper.app.observation import Observation
+from shipper.app.source import Remainder, RunningSource
+from shipper.clock import Clock
+from shipper.config import Config, name_of
+from shipper.errors import ShipperError, UsageError
+from shipper.notices import Tell, Trouble
+
+# How often the drain looks whether everything is shipped.
+LOOK_SECONDS: Final = 0.05
+
+
+class Wish(Enum):
+    """What somebody outside wants."""
+
+    DRAIN = "drain"  # SIGTERM, SIGINT
+    RELOAD = "reload"  # SIGHUP
+    FAIL = "fail"  # a thread ended with an error
+
+
+class Daemon:
+    """Runs a configuration until it is told to stop."""
+
+    def __init__(
+        self,
+        config: Config,
+        reload: Callable[[], Config],
+        clock: Clock,
+        observation: Observation,
+        *,
+        lock: str = "lock",
+    ) -> None:
+        """`reload` gives the configuration anew; it may raise UsageError. `lock`: a file's name."""
+        self._lock = lock
+        self._config = config
+        self._reload = reload
+        self._clock = clock
+        self._observation = observation
+        self._tell: Tell = observation.tell
+        # A queue that a signal handler may put into, whatever it interrupts.
+        self._wishes: SimpleQueue[Wish] = SimpleQueue()
+        self._sources: list[RunningSource] = []
+        self._ended = 0  # sources that have no more input
+
+    def wish(self, wish: Wish) -> None:
+        """Ask for something; from a signal handler or another thread."""
+        self._wishes.put(wish)
+
+    def run(self) -> list[Remainder]:
+        """Run until drained; give what could not be shipped.
+
+        Raises MisconfiguredError, or whatever ended a thread.
+        """
+        lock = StateLock(Path(self._config.state), self._lock)
+        try:
+            self._start()
+            while (wish := self._wishes.get()) is not Wish.DRAIN:
+                if wish is Wish.RELOAD:
+                    self._replace()
+                self._raise_failure()
+            return self._drain()
+        finally:
+            self._halt()
+            lock.close()
+
+    def _start(self) -> None:
+        for settings in self._config.sources:
+            source = RunningSource(
+                settings,
+                self._config.sinks_of(settings),
+                self._config,
+                self._clock,
+                self._tell,
+                make=self._observation.maker(name_of(settings)),
+            )
+            source.on_failure = lambda: self.wish(Wish.FAIL)
+            source.on_end = self._one_ended
+            self._sources.append(source)
+        for source in self._sources:
+            source.start()
+        self._observation.running(self._config, self._sources)
+
+    def _one_ended(self) -> None:
+        self._ended += 1
+        if self._ended == len(self._sources):
+            self.wish(Wish.DRAIN)
+
+    def _raise_failure(self) -> None:
+        for source in self._sources:
+            for error in source.failed:
+                raise error
+
+    def _replace(self) -> None:
+        """Take a new configuration; keep the old one if the new one is bad."""
+        try:
+            config = self._reload()
+            if config.state != self._config.state:
+                raise UsageError("`state` cannot change while running: restart instead")
+        except ShipperError as error:
+            self._tell(Trouble("", "", f"the configuration stays as it was: {error}"))
+            self._observation.metrics.reloaded(good=False)
+            return
+        self._observation.metrics.reloaded(good=True)
+        self._halt()
+        self._config = config
+        self._start()
+
+    def _drain(self) -> list[Remainder]:
+        """Ship on until the logs are quiet, or time is up."""
+        clock, config = self._clock, self._config
+        deadline = clock.monotonic() + config.drain_seconds
+        idle_since: float | None = None
+        never = threading.Event()
+        while (now := clock.monotonic()) < deadline:
+            if not all(source.idle for source in self._sources):
+                idle_since = None
+            elif idle_since is None:
+                idle_since = now
+            elif now - idle_since >= config.drain_idle_seconds:
+                break
+            if any(source.failed for source in self._sources):
+                break
+            clock.wait(never, LOOK_SECONDS)
+        for source in self._sources:
+            source.halt()
+        self._raise_failure()
+        return [each for source in self._sources for each in source.remaining()]
+
+    def _halt(self) -> None:
+        for source in self._sources:
+            source.halt()
+            source.close()
+        self._sources = []
+
+
+@contextmanager
+def signals(daemon: Daemon) -> Iterator[None]:
+    """Let SIGTERM and SIGINT drain the daemon, and SIGHUP reload it."""
+    wishes = {
+        signal.SIGTERM: Wish.DRAIN,
+        signal.SIGINT: Wish.DRAIN,
+        signal.SIGHUP: Wish.RELOAD,
+    }
+
+    def answer(number: int, _frame: FrameType | None) -> None:
+        daemon.wish(wishes[signal.Signals(number)])
+
+    before: dict[signal.Signals, Any] = {number: signal.signal(number, answer) for number in wishes}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

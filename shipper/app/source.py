@@ -1,0 +1,270 @@
+"""One source with its lanes, running."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from shipper.app.inputs import open_input
+from shipper.clock import Clock
+from shipper.config import Config, name_of
+from shipper.decode import FORMATS, Options
+from shipper.errors import ShipperError, UnavailableError
+from shipper.lane.dead_letters import DeadLetters
+from shipper.lane.feed import Feed
+from shipper.lane.fittings import Fittings, Select
+from shipper.lane.parcel import ledgered
+from shipper.lane.reader import Decoding
+from shipper.lane.run import Lane
+from shipper.lane.start import select_since, skipped
+from shipper.lane.state import State
+from shipper.model import Block
+from shipper.notices import Notice, Tell, Trouble
+from shipper.policy import PolicySettings
+from shipper.refine.policy import Policy
+from shipper.refine.sequence import Sequences
+from shipper.refine.sessions import Changes
+from shipper.sink import Sink, SinkSettings, make_sink
+from shipper.sink.base import Surroundings as SinkSurroundings
+from shipper.source.base import SourceSettings, Surroundings
+from shipper.source.catalog import Catalog
+from shipper.source.finder import Finder
+from shipper.source.segment import Segment
+from shipper.source.spool import Spool
+
+
+class Remainder(Struct, frozen=True):
+    """What a lane has not shipped of a segment."""
+
+    source: str
+    sink: str
+    path: str
+    position: int
+    size: int
+
+
+def decoding_of(settings: SourceSettings, now: float) -> Decoding:
+    """Give the formats and options that a source is read with."""
+    formats = tuple(each for each in FORMATS if settings.format in (None, each.name))
+    zone = UTC if settings.timezone == "UTC" else ZoneInfo(settings.timezone)
+    # A day ahead of us at most: no clock is further off, and RFC 3164 times need a year.
+    latest = datetime.fromtimestamp(now, UTC) + timedelta(days=1)
+    most = settings.record_bytes_max
+    return Decoding(formats, Options(timezone=zone, record_bytes_max=most, latest=latest))
+
+
+def _selection(settings: PolicySettings, since: str | None) -> Select:
+    """Give what leaves out records that a sink does not want."""
+    policy = Policy(settings)
+    if since is None:
+        return policy.select
+
+    def select(block: Block) -> tuple[Block, dict[str, int]]:
+        younger, too_old = select_since(since, block)
+        kept, filtered = policy.select(younger)
+        return kept, {**too_old, **filtered}
+
+    return select
+
+
+class RunningSource:
+    """Follows one log and runs a lane for each of its sinks, each in a thread."""
+
+    def __init__(
+        self,
+        settings: SourceSettings,
+        sinks: Sequence[SinkSettings],
+        config: Config,
+        clock: Clock,
+        tell: Tell,
+        *,
+        make: Callable[[SinkSettings, SinkSurroundings], Sink] = make_sink,
+    ) -> None:
+        """Open the state and look at the files once; raises ShipperError where that fails."""
+        self.name = name_of(settings)
+        self._clock = clock
+        self._tell = tell
+        self.stop = threading.Event()
+        self.failed: list[BaseException] = []
+        self.on_failure: Callable[[], None] = lambda: None
+        self.on_end: Callable[[], None] = lambda: None  # the input is over: standard input
+        state = Path(config.state)
+        self.state = State(state / f"{self.name}.db", instance=config.instance)
+        self.dead_letters = DeadLetters(state / f"{self.name}.dead-letters.ndjson")
+        self._decoding = decoding_of(settings, clock.now())
+        self._input = open_input(
+            settings, config, self._decoding, Surroundings(self.name, clock, tell)
+        )
+        self.catalog = self._open_catalog()
+        self._feed = Feed(self.catalog, self._decoding, len(sinks))
+        self._done: dict[str, set[str]] = {}
+        around = SinkSurroundings(clock, tell, config.instance, self.name)
+        self._sinks = [make(each, around) for each in sinks]
+        self._begin([name_of(each) for each in sinks])
+        self.lanes = [
+            self._lane(each, sink, first=index == 0)
+            for index, (each, sink) in enumerate(zip(sinks, self._sinks, strict=True))
+        ]
+        self._threads: list[threading.Thread] = []
+
+    def _open_catalog(self) -> Catalog:
+        parts = self._input
+        finder = Finder(parts.names, parts.identify, parts.opened, parts.around)
+        return Catalog(parts.names, finder, parts.hold, parts.around, self._note)
+
+    def _note(self, segment: Segment) -> None:
+        try:
+            self.state.note(ledgered(segment), self._clock.now())
+        except UnavailableError as error:  # the lanes will meet it too, and wait
+            self._tell(Trouble(self.name, "", str(error)))
+
+    def _begin(self, lanes: Sequence[str]) -> None:
+        """Tell the catalogue what earlier processes knew, and new lanes where to begin."""
+        known, cursors, ledger = self.state.lanes(), self.state.cursors(), self.state.segments()
+        finished: dict[str, int] = {}
+        unfinished: dict[str, Segment] = {}
+        for each in ledger:
+            done = {
+                lane
+                for lane in lanes
+                if (cursor := cursors.get(lane, {}).get(each.id)) and cursor.done
+            }
+            self._done[each.id] = done
+            if done >= set(lanes) & set(known):
+                finished[each.id] = each.size
+            else:
+                unfinished[each.id] = Segment(
+                    id=each.id,
+                    first_time=each.first_time,
+                    path=each.path,
+                    size=each.size,
+                    quiet_since=self._clock.monotonic(),
+                )
+        self.catalog.remember(finished, unfinished)
+        self.catalog.poll()
+        present = {each.id for each in self.catalog.segments() if each.key is not None}
+        gone = [each for each in ledger if each.id not in present]
+        for lane in set(lanes) - set(known):
+            start, since = self._input.start, self._input.since
+            progress = skipped(start, since, self.catalog, self._decoding, gone)
+            now = self._clock.now()
+            self.state.commit(lane, progress, Changes(), Sequences(), now=now)
+            for skip in progress:
+                if skip.done:
+                    self._done.setdefault(skip.segment.id, set()).add(lane)
+
+    def _lane(self, settings: SinkSettings, sink: Sink, *, first: bool) -> Lane:
+        name = name_of(settings)
+        fittings = Fittings(
+            source=self.name,
+            feed=self._feed,
+            state=self.state,
+            dead_letters=self.dead_letters,
+            clock=self._clock,
+            tell=self._tell,
+            stop=self.stop,
+            chance=random.random,
+            done=self._lane_is_done,
+        )
+        select = _selection(settings, self._input.since)
+        return Lane(name, sink, fittings, select=select, keeps_defects=first)
+
+    def _lane_is_done(self, lane: str, segment: Segment) -> None:
+        done = self._done.setdefault(segment.id, set())
+        done.add(lane)
+        if done >= {each.name for each in self.lanes}:
+            self.catalog.finish(segment)
+            if self._input.spool is not None:
+                self._remove_from(self._input.spool, segment)
+
+    def _remove_from(self, spool: Spool, segment: Segment) -> None:
+        try:
+            spool.remove(Path(segment.path))
+        except OSError as error:
+            text = f"cannot remove {segment.path} from the spool: {error.strerror}"
+            self._tell(Trouble(self.name, "", text))
+
+    # --- running ---------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start following and shipping."""
+        if self._input.receiver is not None:
+            self._thread("receive", self._receive)
+        self._thread("follow", self._follow)
+        for lane in self.lanes:
+            self._thread(lane.name, lane.run)
+
+    def _thread(self, name: str, work: Callable[[], None]) -> None:
+        thread = threading.Thread(
+            target=self._guarded, args=(work,), name=f"{self.name}:{name}", daemon=True
+        )
+        self._threads.append(thread)
+        thread.start()
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 the one place: whatever it is ends the process
+            self.failed.append(error)
+            self.on_failure()
+
+    def _receive(self) -> None:
+        if self._input.receiver is not None:
+            self._input.receiver.run(self.stop)
+        if not self.stop.is_set():
+            self.on_end()
+
+    def _follow(self) -> None:
+        while not self._clock.wait(self.stop, self._input.poll_seconds):
+            self.catalog.poll()
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything that can be read now is shipped."""
+        return all(lane.idle for lane in self.lanes)
+
+    def halt(self) -> None:
+        """Stop all threads, after what they are delivering just now; wait for them."""
+        self.stop.set()
+        self.catalog.wake()
+        for thread in self._threads:
+            thread.join()
+
+    def close(self) -> None:
+        """Give everything up; after `halt`."""
+        for sink in self._sinks:
+            try:
+                sink.close()
+            except ShipperError as error:
+                self._tell(Trouble(self.name, "", f"cannot close a target: {error}"))
+        self._input.close()
+        self.catalog.close()
+        self.state.close()
+
+    def remaining(self) -> list[Remainder]:
+        """Say what is not shipped, each lane and segment."""
+        self.catalog.poll()
+        return [
+            Remainder(
+                self.name, lane.name, segment.path, lane.position(segment), ledgered(segment).size
+            )
+            for lane in self.lanes
+            for segment in self.catalog.segments()
+            if not lane.has_all(segment)
+        ]
+
+
+def tell_all(listeners: Sequence[Tell]) -> Tell:
+    """Give a `tell` that every listener hears."""
+
+    def tell(notice: Notice) -> None:
+        for listener in listeners:
+            listener(notice)
+
+    return tell

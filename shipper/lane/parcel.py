@@ -1,0 +1,69 @@
+"""What a lane gathers for one delivery, and what its acknowledgement will mean."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from shipper.lane.ledger import Ledgered, Progress
+from shipper.lane.reader import Step
+from shipper.model import Block
+from shipper.refine.sequence import Sequences
+from shipper.refine.sessions import Changes
+from shipper.sink import Batch
+from shipper.source.segment import UNKNOWN, Segment
+
+
+class Parcel(Struct):
+    """Blocks of one segment on their way, with everything that is committed once they arrived."""
+
+    segment: Segment
+    blocks: list[Block]
+    progress: Progress
+    changes: Changes
+    sequences: bytes = b""  # as of the last block
+    size: int = 0  # plain bytes of the log
+
+    @classmethod
+    def begin(cls, segment: Segment, offset: int) -> Parcel:
+        """Begin an empty parcel at `offset`."""
+        return cls(segment, [], Progress(ledgered(segment), offset), Changes())
+
+    def add(self, step: Step, kept: Block, filtered: int) -> None:
+        """Add a step; `kept` is what the lane's filters left of its block."""
+        block, progress = step.block, self.progress
+        self.changes.add(step.changes)
+        self.size += block.end - block.start
+        progress.filtered += filtered
+        progress.defects += len(block.defects)
+        # The position is the end of an item: framing behind it may be taken back by the server.
+        for end in (block.ends[-1:], [defect.span.end for defect in block.defects[-1:]]):
+            progress.offset = max([progress.offset, *end])
+        if step.ended:
+            progress.offset, progress.done = max(block.end, progress.offset), True
+        if kept.records:
+            times = [record.timestamp for record in kept.records[-1:] if record.timestamp]
+            progress.newest = max([progress.newest or "", *times]) or None
+        if kept.records or kept.defects:
+            self.blocks.append(kept)
+
+    @property
+    def moved(self) -> bool:
+        """Whether committing this would change anything."""
+        progress = self.progress
+        return bool(self.blocks or progress.filtered or progress.done or progress.losses)
+
+    def seal(self, sequences: Sequences) -> None:
+        """Note what the record numbers say up to here."""
+        self.progress.segment = ledgered(self.segment)
+        self.sequences = msgspec.json.encode(sequences)
+
+    def batch(self, source: str) -> Batch:
+        """Give what the sink gets."""
+        return Batch(self.segment.id, self.segment.path, self.blocks, source)
+
+
+def ledgered(segment: Segment) -> Ledgered:
+    """Give what the ledger keeps of a segment."""
+    size = segment.items_end if segment.size == UNKNOWN else segment.size
+    return Ledgered(segment.id, segment.path, segment.first_time, size, segment.closed)

@@ -1,0 +1,253 @@
+"""What must survive a crash, in one SQLite file for each source.
+
+    cursors     how far each lane has shipped each segment, and what came of it
+    segments    the ledger: every segment that was ever seen, with the size that was known
+    sessions    open sessions of each lane, for joining a `Quit` to its `Connect`
+    lanes       each lane's record numbers and, for sinks that have one, the sink's own state
+    losses      bytes that will never be shipped, each with its reason
+
+Guarantee: one transaction for each acknowledged batch (or several at once), on the disk when
+`commit` returns (WAL, synchronous=FULL). One file a source, so that sources can be spread over
+processes; the lock on the directory keeps a second daemon out.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from shipper.errors import MisconfiguredError, UnavailableError
+from shipper.lane.ledger import Cursor, LaneState, Ledgered, Loss, Progress
+from shipper.model import Span
+from shipper.refine.sequence import Sequences
+from shipper.refine.sessions import Changes, Who
+
+VERSION: Final = 1
+# Longer than any transaction of ours; only `status` and `verify` read beside the daemon.
+BUSY_SECONDS: Final = 10.0
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS segments (
+    id TEXT PRIMARY KEY,
+    path TEXT NOT NULL,
+    first_time TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    closed INTEGER NOT NULL,
+    seen_at REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS cursors (
+    lane TEXT NOT NULL,
+    segment TEXT NOT NULL,
+    "offset" INTEGER NOT NULL,
+    done INTEGER NOT NULL,
+    records INTEGER NOT NULL,
+    duplicates INTEGER NOT NULL,
+    refused INTEGER NOT NULL,
+    filtered INTEGER NOT NULL,
+    defects INTEGER NOT NULL,
+    newest TEXT,
+    saved_at REAL NOT NULL,
+    PRIMARY KEY (lane, segment)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sessions (
+    lane TEXT NOT NULL,
+    connection INTEGER NOT NULL,
+    who TEXT NOT NULL,
+    PRIMARY KEY (lane, connection)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS lanes (lane TEXT PRIMARY KEY, sequences BLOB NOT NULL, sink BLOB);
+CREATE TABLE IF NOT EXISTS losses (
+    lane TEXT NOT NULL,
+    segment TEXT NOT NULL,
+    start INTEGER NOT NULL,
+    "end" INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (lane, segment, start)
+) WITHOUT ROWID;
+"""
+_SAVE_SEGMENT: Final = (
+    "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+    " path = excluded.path, size = max(size, excluded.size), closed = excluded.closed"
+)
+_SAVE_CURSOR: Final = (
+    "INSERT INTO cursors VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    ' ON CONFLICT (lane, segment) DO UPDATE SET "offset" = excluded."offset",'
+    " done = excluded.done, newest = coalesce(excluded.newest, newest),"
+    " saved_at = excluded.saved_at, records = records + excluded.records,"
+    " duplicates = duplicates + excluded.duplicates, refused = refused + excluded.refused,"
+    " filtered = filtered + excluded.filtered, defects = defects + excluded.defects"
+)
+_SAVE_LOSS: Final = "INSERT OR IGNORE INTO losses VALUES (?, ?, ?, ?, ?, ?)"
+_CURSORS: Final = (
+    'SELECT lane, segment, "offset", done, records, duplicates, refused, filtered, defects, newest'
+    " FROM cursors"
+)
+
+
+class State:
+    """The state of one source. Thread-safe."""
+
+    def __init__(self, path: Path, *, instance: str = "", read_only: bool = False) -> None:
+        """Open or make the file, mode 0600.
+
+        Raises UnavailableError where the disk does not let us, MisconfiguredError for a file that
+        is not ours, is of a later version, or belongs to another `instance`.
+        """
+        self._path = path
+        self._lock = threading.Lock()
+        with self._reporting("open"):
+            if not read_only:
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            self._db = sqlite3.connect(
+                f"file:{path}?mode={'ro' if read_only else 'rw'}",
+                uri=True,
+                timeout=BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            if not read_only:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute("PRAGMA synchronous = FULL")
+                self._db.executescript(_SCHEMA)
+        self._check("version", str(VERSION), read_only=read_only)
+        if not read_only:
+            self._check("instance", instance, read_only=False)
+
+    def _check(self, key: str, value: str, *, read_only: bool) -> None:
+        with self._reporting("read"):
+            row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+            if row is None and not read_only:
+                self._db.execute("INSERT INTO meta VALUES (?, ?)", (key, value))
+        if row is not None and row[0] != value:
+            self._db.close()
+            raise MisconfiguredError(
+                f"{self._path} was written with {key} {row[0]!r}, and now it is {value!r}. "
+                "Set it back, or use another state directory (everything is then shipped again)"
+            )
+
+    @contextmanager
+    def _reporting(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.DatabaseError, OSError) as error:
+            text = f"cannot {doing} the state {self._path}: {error}"
+            if isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error):
+                raise MisconfiguredError(f"{text}. Move it away to begin anew") from error
+            raise UnavailableError(text) from error
+
+    # --- writing ---------------------------------------------------------------------------
+
+    def note(self, segment: Ledgered, now: float) -> None:
+        """Put a segment into the ledger, durably. Raises UnavailableError."""
+        s = segment
+        with self._lock, self._reporting("write"):
+            self._db.execute(_SAVE_SEGMENT, (s.id, s.path, s.first_time, s.size, s.closed, now))
+
+    def commit(
+        self,
+        lane: str,
+        progress: list[Progress],
+        changes: Changes,
+        sequences: Sequences,
+        *,
+        now: float,
+        sink: bytes | None = None,
+    ) -> None:
+        """Make a lane's progress durable, all or nothing. Raises UnavailableError."""
+        with self._lock, self._reporting("write"):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                for each in progress:
+                    self._advance(lane, each, now)
+                self._save_sessions(lane, changes)
+                self._db.execute(
+                    "INSERT OR REPLACE INTO lanes VALUES (?, ?, ?)",
+                    (lane, msgspec.json.encode(sequences), sink),
+                )
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def _advance(self, lane: str, progress: Progress, now: float) -> None:
+        p, s = progress, progress.segment
+        self._db.execute(_SAVE_SEGMENT, (s.id, s.path, s.first_time, s.size, s.closed, now))
+        counts = (p.records, p.duplicates, p.refused, p.filtered, p.defects)
+        self._db.execute(_SAVE_CURSOR, (lane, s.id, p.offset, p.done, *counts, p.newest, now))
+        losses = [(lane, s.id, *span, reason, now) for span, reason in p.losses]
+        self._db.executemany(_SAVE_LOSS, losses)
+
+    def _save_sessions(self, lane: str, changes: Changes) -> None:
+        if changes.cleared:
+            self._db.execute("DELETE FROM sessions WHERE lane = ?", (lane,))
+        begun = [
+            (lane, number, msgspec.json.encode(who))
+            for number, who in changes.sessions.items()
+            if who is not None
+        ]
+        ended = [(lane, number) for number, who in changes.sessions.items() if who is None]
+        self._db.executemany("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?)", begun)
+        self._db.executemany("DELETE FROM sessions WHERE lane = ? AND connection = ?", ended)
+
+    # --- reading ---------------------------------------------------------------------------
+
+    def lane(self, lane: str) -> LaneState:
+        """Give what the lane knew when it committed last; a new lane knows nothing."""
+        cursors = self.cursors().get(lane, {})
+        query = "SELECT connection, who FROM sessions WHERE lane = ?"
+        sessions = {
+            number: msgspec.json.decode(who, type=Who) for number, who in self._rows(query, lane)
+        }
+        rows = self._rows("SELECT sequences, sink FROM lanes WHERE lane = ?", lane)
+        if not rows:
+            return LaneState(cursors, sessions, Sequences(), None)
+        sequences = msgspec.json.decode(rows[0][0], type=Sequences)
+        return LaneState(cursors, sessions, sequences, rows[0][1])
+
+    def cursors(self) -> dict[str, dict[str, Cursor]]:
+        """Give every cursor: lane -> segment -> cursor."""
+        lanes: dict[str, dict[str, Cursor]] = {}
+        for lane, segment, offset, done, *rest in self._rows(_CURSORS):
+            lanes.setdefault(lane, {})[segment] = Cursor(offset, bool(done), *rest)
+        return lanes
+
+    def segments(self) -> list[Ledgered]:
+        """Give the ledger, oldest first."""
+        rows = self._rows(
+            "SELECT id, path, first_time, size, closed FROM segments ORDER BY first_time, seen_at"
+        )
+        return [
+            Ledgered(id_, path, first_time, size, bool(closed))
+            for id_, path, first_time, size, closed in rows
+        ]
+
+    def losses(self) -> list[Loss]:
+        """Give every loss, oldest first."""
+        rows = self._rows('SELECT lane, segment, start, "end", reason, at FROM losses ORDER BY at')
+        return [
+            Loss(lane, segment, Span(start, end), reason, at)
+            for lane, segment, start, end, reason, at in rows
+        ]
+
+    def lanes(self) -> list[str]:
+        """Give the names of the lanes that ever committed."""
+        return [row[0] for row in self._rows("SELECT lane FROM lanes ORDER BY lane")]
+
+    def _rows(self, query: str, *parameters: object) -> list[Any]:
+        with self._lock, self._reporting("read"):
+            return self._db.execute(query, parameters).fetchall()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()

@@ -1,0 +1,146 @@
+"""Find the files that may hold a segment, and ask each unknown one once what it is.
+
+Identifying means opening, and for an archive decrypting and decompressing its beginning. So what
+was asked is remembered by (device, inode, size, time), also over restarts by whoever keeps
+`known()`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from shipper.errors import ShipperError
+from shipper.notices import Mended, Trouble
+from shipper.source.base import Surroundings
+from shipper.source.names import Names
+from shipper.source.segment import FileKey, Identify, Identity
+from shipper.source.stream import Stream
+
+OpenStream = Callable[[int, str], Stream]  # (descriptor, path); takes the descriptor over
+
+
+class Found(NamedTuple):
+    """An unknown file, open, that turned out to hold a segment."""
+
+    path: str
+    key: FileKey
+    size: int  # of the file
+    mtime: float
+    stream: Stream
+    identity: Identity
+
+
+class _Asked(NamedTuple):
+    """What a file looked like when it was last asked."""
+
+    size: int
+    mtime: float
+    whole: bool
+
+
+def key_of(stat: os.stat_result) -> FileKey:
+    """Give what identifies a file as long as it exists."""
+    return FileKey(stat.st_dev, stat.st_ino)
+
+
+class Finder:
+    """Looks at one log and the files beside it."""
+
+    def __init__(
+        self,
+        names: Names,
+        identify: Identify,
+        open_stream: OpenStream,
+        surroundings: Surroundings,
+    ) -> None:
+        """Look at nothing yet."""
+        self._names = names
+        self._identify = identify
+        self._open_stream = open_stream
+        self._around = surroundings
+        self._asked: dict[FileKey, _Asked] = {}
+        self._first_seen: dict[FileKey, float] = {}
+        self._troubles: set[str] = set()
+
+    def candidates(self, held: Iterator[Path]) -> Iterator[tuple[str, os.stat_result]]:
+        """Give every file that may hold a segment; the live log last.
+
+        Last, so that what was rotated away a moment ago is found before what took its place.
+        """
+        for path in (*self._names.older(), *map(str, held), self._names.live()):
+            with suppress(OSError):
+                yield path, Path(path).stat()
+
+    def forget(self, key: FileKey) -> None:
+        """Ask this file again: its content is not what it was."""
+        self._asked.pop(key, None)
+        self._first_seen.pop(key, None)
+
+    def set_aside(self, found: Found) -> None:
+        """Close a file that holds nothing new; it is asked again only when it changes."""
+        found.stream.close()
+        self._asked[found.key] = _Asked(found.size, found.mtime, whole=True)
+
+    def ask(self, path: str, stat: os.stat_result) -> Found | None:
+        """Open a file and find out which segment it holds; None if none, or not now."""
+        key, now = key_of(stat), self._around.clock.monotonic()
+        quiet = now - self._first_seen.setdefault(key, now) >= self._around.settle_seconds
+        # A rotated file that nobody writes to any more is whole, however odd its end.
+        whole = path != self._names.live() and quiet
+        asking = _Asked(stat.st_size, stat.st_mtime, whole)
+        asked = self._asked.get(key)
+        if asked is not None and asked[:2] == asking[:2] and asked.whole >= whole:
+            return None
+        if stat.st_size == 0:
+            return None
+        return self._identified(path, stat, asking)
+
+    def reopen(self, path: str, stat: os.stat_result) -> Found | None:
+        """Open a file whose segment is known, to see whether it still holds it."""
+        return self._identified(path, stat, _Asked(stat.st_size, stat.st_mtime, whole=True))
+
+    def _identified(self, path: str, stat: os.stat_result, asking: _Asked) -> Found | None:
+        key, whole = key_of(stat), asking.whole
+        stream = self._open(path)
+        if stream is None:
+            return None
+        try:
+            identity = self._identify(stream, path, whole)
+        except (OSError, ShipperError) as error:
+            stream.close()
+            self._trouble(path, error)
+            return None
+        self._mended(path)
+        if identity is None:
+            stream.close()
+            self._asked[key] = asking
+            return None
+        return Found(path, key, stat.st_size, stat.st_mtime, stream, identity)
+
+    def _open(self, path: str) -> Stream | None:
+        try:
+            # Not blocking: a pipe under a log's name must not stop the shipper.
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as error:
+            self._trouble(path, error)
+            return None
+        try:
+            return self._open_stream(fd, path)
+        except (OSError, ShipperError) as error:
+            self._trouble(path, error)
+            return None
+
+    def _trouble(self, path: str, error: OSError | ShipperError) -> None:
+        if path not in self._troubles:
+            self._troubles.add(path)
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            self._around.tell(Trouble(self._around.source, "", f"cannot read {path}: {reason}"))
+
+    def _mended(self, path: str) -> None:
+        if path in self._troubles:
+            self._troubles.discard(path)
+            self._around.tell(Mended(self._around.source, "", f"{path} can be read again"))

@@ -1,0 +1,111 @@
+"""Keep rotated segments from being pruned before they are shipped.
+
+The server, logrotate or a person deletes old logs by their names. A hard link in the state
+directory keeps the bytes. It costs no space until the other names are gone, and then no more than
+`bytes_max`. Where links cannot be made (another file system, somebody else's file under
+fs.protected_hardlinks), the open descriptor keeps the bytes as long as this process lives.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from shipper.notices import Endangered, Tell, ignore
+from shipper.source.segment import Segment
+from shipper.source.stream import fileno
+
+
+class Hold:
+    """The hard links of one source, in one folder of its own."""
+
+    def __init__(self, folder: Path, bytes_max: int, source: str, tell: Tell) -> None:
+        """Use `folder`, which is made when needed; links of an earlier process are still good."""
+        self._folder = folder
+        self._bytes_max = bytes_max
+        self._source = source
+        self._tell = tell
+        self._told: set[str] = set()  # segments whose danger is announced
+
+    def files(self) -> Iterator[Path]:
+        """Give the files that are held, for finding them again after a restart."""
+        if self._folder.is_dir():
+            yield from sorted(self._folder.iterdir())
+
+    def update(self, unshipped: Sequence[Segment]) -> None:
+        """Hold what is not shipped, oldest first, within the limit; announce the rest."""
+        held = 0
+        for segment in unshipped:
+            if segment.live:
+                self._link(segment)
+                continue
+            size = self._bytes_of(segment)
+            held += size
+            if held > self._bytes_max:
+                self._let_go(segment)
+                self._announce(segment, size, f"more than {self._bytes_max:,} bytes wait")
+            elif not self._link(segment):
+                self._announce(segment, size, "no hard link: only this process holds it")
+
+    def holds(self, segment: Segment) -> bool:
+        """Whether a link keeps the segment's bytes."""
+        return bool(self._links(segment))
+
+    def release(self, segment: Segment) -> None:
+        """Give a shipped segment up."""
+        self._let_go(segment)
+        self._told.discard(segment.id)
+
+    def _bytes_of(self, segment: Segment) -> int:
+        if segment.plain:
+            return segment.size
+        try:
+            return Path(segment.path).stat().st_size
+        except OSError:
+            return 0
+
+    def _place(self, segment: Segment) -> Path:
+        # The name keeps its end: it may name the password of an encrypted archive.
+        name = Path(segment.path).name
+        return self._folder / (name if name.startswith(segment.id) else f"{segment.id}-{name}")
+
+    def _links(self, segment: Segment) -> list[Path]:
+        return [path for path in self.files() if path.name.startswith(segment.id)]
+
+    def _link(self, segment: Segment) -> bool:
+        if self._links(segment):
+            return True
+        fd = fileno(segment.stream)
+        source = f"/proc/self/fd/{fd}" if fd is not None else segment.path
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # A directory descriptor, whatever it is, makes Python follow the link in /proc.
+            os.link(source, self._place(segment), src_dir_fd=fd, follow_symlinks=True)
+        except OSError:
+            return False
+        return True
+
+    def _let_go(self, segment: Segment) -> None:
+        for path in self._links(segment):
+            path.unlink(missing_ok=True)
+
+    def _announce(self, segment: Segment, size: int, why: str) -> None:
+        if segment.id not in self._told:
+            self._told.add(segment.id)
+            self._tell(Endangered(self._source, segment.path, size, why))
+
+
+class NoHold(Hold):
+    """For files that nobody else deletes."""
+
+    def __init__(self) -> None:
+        """Hold nothing."""
+        super().__init__(Path(os.devnull), 0, "", ignore)
+
+    def files(self) -> Iterator[Path]:
+        """Give nothing."""
+        return iter(())
+
+    def update(self, unshipped: Sequence[Segment]) -> None:
+        """Do nothing."""

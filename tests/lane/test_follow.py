@@ -1,0 +1,375 @@
+"""Following a live log through everything that happens to files."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from lane.logs import XML_HEADER, Log, xml_row
+from lane.world import Target, World
+
+from shipper.model import Span
+from shipper.notices import Endangered, Finished, Lost, Truncated
+
+
+@pytest.fixture
+def target() -> Target:
+    return Target()
+
+
+@pytest.fixture
+def world(tmp_path: Path, target: Target) -> World:
+    return World(tmp_path, [target])
+
+
+def complete(world: World, target: Target, log: Log) -> None:
+    """Everything written was shipped, in order, once, and nothing is reported lost."""
+    world.settle()
+    assert target.users == log.users()
+    assert set(target.held.values()) <= {1}
+    assert world.told(Lost) == []
+    assert world.source.remaining() == []
+
+
+def test_a_file_that_does_not_exist_yet_is_waited_for(world: World, target: Target) -> None:
+    world.ship()
+    log = Log(world.log)
+    world.ship()
+    log.write(3)
+    complete(world, target, log)
+
+
+@pytest.mark.parametrize("form", ["json", "xml", "mariadb"])
+def test_appended_records_are_shipped_as_they_come(tmp_path: Path, form: str) -> None:
+    target = Target()
+    world = World(tmp_path, [target])
+    log = Log(world.log, form)
+    for count in (1, 5, 2):
+        log.write(count)
+        world.ship()
+        assert target.users == log.users()
+    rest = log.write_part()
+    world.ship()
+    assert target.users == log.users()[:-1]
+    log.write_text(rest)
+    complete(world, target, log)
+
+
+@pytest.mark.parametrize("form", ["json", "xml", "mariadb"])
+@pytest.mark.parametrize("polls", [0, 1])
+def test_size_rotation_even_twice_between_two_looks(tmp_path: Path, form: str, polls: int) -> None:
+    target = Target()
+    world = World(tmp_path, [target])
+    log = Log(world.log, form)
+    log.write(3)
+    world.ship()
+    for _ in range(2):
+        log.write(2)
+        log.rotate_by_size()
+        log.write(2)
+        for _ in range(polls):
+            world.ship()
+    complete(world, target, log)
+    assert len(world.told(Finished)) == 2
+
+
+def test_manual_rename_and_flush(world: World, target: Target) -> None:
+    log = Log(world.log, "xml")
+    log.write(3)
+    world.ship()
+    log.path.rename(log.path.with_name("audit.log.old"))
+    log.write(2)  # the server does not know yet
+    world.settle()
+    assert target.users == log.users()
+    log.flush()
+    log.write(2)
+    complete(world, target, log)
+
+
+def test_a_footer_that_is_taken_back_is_no_truncation(world: World, target: Target) -> None:
+    log = Log(world.log, "xml")
+    log.write(2)
+    log.write_text("</AUDIT>\n")
+    world.ship()
+    os.truncate(log.path, log.path.stat().st_size - len("</AUDIT>\n"))
+    log.reopen()
+    world.ship()
+    log.write(2)
+    world.ship()
+    log.write_text("</AUDIT>\n")
+    world.ship()
+    # Cut and written on between two looks: the file never looked shorter.
+    os.truncate(log.path, log.path.stat().st_size - len("</AUDIT>\n"))
+    log.reopen()
+    log.write(1)
+    complete(world, target, log)
+    assert world.told(Truncated) == []
+
+
+def test_headers_and_footers_in_mid_file(world: World, target: Target) -> None:
+    log = Log(world.log, "xml")
+    for _ in range(3):
+        log.write(2)
+        log.flush()
+        world.ship()
+    complete(world, target, log)
+
+
+def test_copytruncate_reads_the_rest_from_the_copy(world: World, target: Target) -> None:
+    log = Log(world.log)
+    log.write(3)
+    world.ship()
+    log.write(2)
+    log.copy_truncate("audit.log.1")
+    log.write(2)
+    complete(world, target, log)
+    assert len(world.told(Truncated)) == 1
+
+
+def test_copytruncate_that_grew_past_the_old_end_is_noticed(world: World, target: Target) -> None:
+    log = Log(world.log)
+    log.write(2)
+    world.ship()
+    log.write(1)
+    log.copy_truncate("audit.log.1")
+    log.write(9)
+    complete(world, target, log)
+
+
+def test_truncation_without_a_copy_is_an_alarm_with_the_bytes_lost(
+    world: World, target: Target
+) -> None:
+    log = Log(world.log)
+    log.write(2)
+    world.ship()
+    read = log.path.stat().st_size
+    log.write(1)
+    world.source.catalog.poll()  # seen, but not read
+    size = log.path.stat().st_size
+    log.truncate()
+    log.write(2)
+    world.settle()
+    assert target.users == ["u0", "u1", "u3", "u4"]
+    assert [notice.span for notice in world.told(Lost)] == [Span(read, size)]
+    assert [loss.span for loss in world.source.state.losses()] == [Span(read, size)]
+
+
+def test_a_deleted_log_is_read_to_its_end(world: World, target: Target) -> None:
+    log = Log(world.log)
+    log.write(3)
+    world.source.catalog.poll()
+    log.path.unlink()
+    log.write(2)
+    world.ship()
+    log.reopen()
+    log.write(1)
+    complete(world, target, log)
+
+
+def test_rotated_segments_are_held_against_pruning_also_over_a_restart(
+    tmp_path: Path, target: Target
+) -> None:
+    world = World(tmp_path, [target])
+    log = Log(world.log)
+    log.write(3)
+    world.source.catalog.poll()
+    log.rotate_by_size()
+    log.write(1)
+    world.source.catalog.poll()
+    world.crash()
+    log.path.with_name("audit.log.1").unlink()
+    again = World(tmp_path, [target], world.clock)
+    complete(again, target, log)
+    assert list((tmp_path / "state" / "held" / "main").iterdir()) != []  # the live log
+    log.rotate_by_size()
+    log.write(1)
+    complete(again, target, log)
+    assert len(list((tmp_path / "state" / "held" / "main").iterdir())) == 1
+
+
+def test_what_is_beyond_the_limit_is_announced_while_it_exists(
+    tmp_path: Path, target: Target
+) -> None:
+    world = World(tmp_path, [target], hold_bytes_max=100)
+    log = Log(world.log)
+    log.write(3)
+    world.source.catalog.poll()
+    log.rotate_by_size()
+    log.write(1)
+    world.source.catalog.poll()
+    [told] = world.told(Endangered)
+    assert told.unshipped == log.path.with_name("audit.log.1").stat().st_size
+    complete(world, target, log)
+
+
+def test_everything_that_lies_there_comes_oldest_first(world: World, target: Target) -> None:
+    log = Log(world.log)
+    for _ in range(3):
+        log.write(2)
+        log.rotate_by_size()
+    log.write(2)
+    oldest = log.path.with_name("audit.log.3")
+    oldest.with_name("audit.log.3.gz").write_bytes(gzip.compress(oldest.read_bytes()))
+    oldest.unlink()
+    complete(world, target, log)
+
+
+def test_compressing_a_shipped_segment_ships_nothing_again(world: World, target: Target) -> None:
+    log = Log(world.log)
+    log.write(3)
+    log.rotate_by_size()
+    log.write(1)
+    world.settle()
+    rotated = log.path.with_name("audit.log.1")
+    rotated.with_name("audit.log.1.gz").write_bytes(gzip.compress(rotated.read_bytes()))
+    world.ship()
+    rotated.unlink()
+    complete(world, target, log)
+
+
+def test_compressing_while_it_is_being_read_goes_on_in_the_archive(
+    tmp_path: Path, target: Target
+) -> None:
+    world = World(tmp_path, [target], hold_bytes_max=1)
+    log = Log(world.log)
+    log.write(40)
+    world.source.catalog.poll()
+    log.rotate_by_size()
+    log.write(1)
+    world.source.catalog.poll()
+    world.source.lanes[0].turn()
+    world.crash()
+    rotated = log.path.with_name("audit.log.1")
+    rotated.with_name("audit.log.1.gz").write_bytes(gzip.compress(rotated.read_bytes()))
+    rotated.unlink()
+    again = World(tmp_path, [target], world.clock)
+    complete(again, target, log)
+
+
+def test_another_format_after_a_restart_of_the_server(world: World, target: Target) -> None:
+    log = Log(world.log)
+    log.write(2)
+    world.ship()
+    log.write_text(XML_HEADER + xml_row(log.number))
+    log.number += 1
+    world.ship()
+    replaced = Log(log.path.with_name("fresh"), "xml")
+    replaced.number = log.number
+    replaced.write(2)
+    replaced.path.replace(log.path)
+    world.settle()
+    assert target.users == replaced.users()
+
+
+def test_a_symbolic_link_that_is_swapped(tmp_path: Path, target: Target) -> None:
+    world = World(tmp_path, [target])
+    first = Log(tmp_path / "first")
+    world.log.symlink_to(first.path)
+    first.write(2)
+    world.ship()
+    second = Log(tmp_path / "second")
+    second.number = 2
+    second.write(2)
+    world.log.unlink()
+    world.log.symlink_to(second.path)
+    complete(world, target, second)
+
+
+def test_a_log_that_cannot_be_read_for_a_while(
+    world: World, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log(world.log)
+    log.write(2)
+    real = os.open
+
+    def refused(path: str, *arguments: int, **more: int) -> int:
+        if str(path) == str(log.path):
+            raise PermissionError(13, "Permission denied")
+        return real(path, *arguments, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shipper.source.finder.os.open", refused)
+        world.settle()
+    assert target.users == []
+    assert any("Permission denied" in str(notice) for notice in world.notices)
+    complete(world, target, log)
+    assert any("can be read again" in str(notice) for notice in world.notices)
+
+
+def test_names_of_enterprise_and_filter_archives(world: World, target: Target) -> None:
+    log = Log(world.log)
+    for name in (
+        "audit.20180115T140633.log",
+        "audit.20250401T120000-1.log",
+        "audit.log.15159344437726520.xml",
+        "audit.log-20260102",
+    ):
+        log.write(2)
+        log.rename_and_flush(name)
+        world.ship()
+    log.write(1)
+    complete(world, target, log)
+
+
+def test_the_end_of_a_cut_rotated_file_is_a_defect_once_it_is_settled(
+    world: World, target: Target
+) -> None:
+    log = Log(world.log)
+    log.write(2)
+    log.write_part()
+    world.ship()
+    log.rotate_by_size()
+    log.write(1)
+    world.settle()
+    assert target.users == ["u0", "u1", "u3"]
+    [letter] = world.source.dead_letters.read()
+    assert (letter.reason, letter.sink) == ("malformed", "")
+    assert letter.bytes is not None
+    assert letter.bytes.startswith('{"audit_record"')
+
+
+def test_twenty_renames_of_many_records_lose_nothing(tmp_path: Path) -> None:
+    targets = [Target(), Target()]
+    world = World(tmp_path, targets)
+    log = Log(world.log, "mariadb")
+    for round_ in range(22):
+        log.write(997)
+        if round_ % 3:
+            world.ship()
+        log.rename_and_flush(f"audit.log.{round_ + 100}")
+    log.write(5)
+    world.settle()
+    for target in targets:
+        assert Counter(target.users) == Counter(log.users())
+    assert world.told(Lost) == []
+
+
+def test_start_at_the_end_ships_only_what_comes(tmp_path: Path, target: Target) -> None:
+    log = Log((tmp_path / "logs").mkdir() or tmp_path / "logs" / "audit.log")
+    log.write(3)
+    log.rotate_by_size()
+    log.write(2)
+    world = World(tmp_path, [target], start="end")
+    world.ship()
+    assert target.users == []
+    log.write(2)
+    world.settle()
+    assert target.users == log.users()[-2:]
+    world.crash()
+    log.write(1)
+    World(tmp_path, [target], world.clock, start="end").settle()
+    assert target.users == log.users()[-3:]
+
+
+def test_start_since_a_time(tmp_path: Path, target: Target) -> None:
+    log = Log((tmp_path / "logs").mkdir() or tmp_path / "logs" / "audit.log")
+    for _ in range(3):
+        log.write(4)
+        log.rotate_by_size()
+    log.write(4)
+    world = World(tmp_path, [target], start="since", since="2026-11-23T10:00:06Z")
+    world.settle()
+    assert target.users == log.users()[6:]
