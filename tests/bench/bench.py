@@ -74,6 +74,11 @@ CASES = (
     Case("sqlite", "percona-json-8.0", 0.20),
     Case("sqlite", "percona-old-8.0"),
     Case("sqlite", "mariadb-1.4"),
+    Case("opensearch", "percona-json-8.0", 1.00),
+    Case("opensearch", "percona-csv-8.0", 0.74),
+    Case("opensearch", "percona-old-8.0", 0.57),
+    Case("opensearch", "percona-new-8.0", 0.57),
+    Case("opensearch", "mariadb-1.4", 0.67),
 )
 
 

@@ -83,11 +83,24 @@ def sqlite(path: Path) -> int:
     return decode(path)
 
 
-STAGES: dict[str, Stage] = {"decode": decode, "ecs": ecs, "sqlite": sqlite}
+def opensearch(path: Path) -> int:
+    """Decode, and deliver to an HTTP server that answers like _bulk."""
+    from bench import shipping  # noqa: PLC0415 its client library costs every case 25 MB
+
+    return shipping.to_http_sink(_blocks(path))
+
+
+STAGES: dict[str, Stage] = {
+    "decode": decode,
+    "ecs": ecs,
+    "sqlite": sqlite,
+    "opensearch": opensearch,
+}
 NEEDS = {
     "decode": "shipper.decode",
     "ecs": "shipper.document.ecs",
     "sqlite": "shipper.cli",
+    "opensearch": "shipper.sink.opensearch",
 }
 
 
