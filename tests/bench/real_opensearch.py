@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+    sys.path[:1] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 import os
 
@@ -71,7 +71,8 @@ def main() -> None:
         theirs = server_seconds(server) - before
         print(
             f"{arguments.writer}: {stored:,} records in {wall:.1f} s,"
-            f" {stored / wall:,.0f} a second; shipper {own:.2f} s of CPU, {own / (own + theirs):.1%} of both,"
+            f" {stored / wall:,.0f} a second; shipper {own:.2f} s of CPU,"
+            f" {own / (own + theirs):.1%} of both,"
             f" waiting {1 - own / wall:.0%} of the time; server {theirs:.1f} s of CPU"
         )
         for name, value in sizes(server).items():
