@@ -41,8 +41,11 @@ WRITERS = (
 )
 STAGES = ("decode", "ecs", "sqlite")
 # What goes over a wire, to a receiver that only acknowledges.
-WIRES = ("syslog", "fluentd", "fluentd_gzip")
-WIRE_WRITERS = ("percona-json-8.0", "percona-old-8.0", "mariadb-1.4")
+WIRES = ("opensearch", "syslog", "fluentd", "fluentd_gzip")
+WIRE_WRITERS = (
+    *("percona-json-8.0", "percona-csv-8.0", "percona-old-8.0", "percona-new-8.0"),
+    "mariadb-1.4",
+)
 # Records a second on the quiet core, by the format's name in the writer's.
 GOALS = {
     "decode": {
@@ -55,6 +58,13 @@ GOALS = {
     },
     "ecs": {"percona-json": 420_000, "-old": 210_000, "-new": 210_000, "percona-csv": 300_000},
     "sqlite": {"": 60_000},
+    "opensearch": {
+        "percona-json": 300_000,
+        "percona-csv": 220_000,
+        "-old": 170_000,
+        "-new": 170_000,
+        "mariadb": 200_000,
+    },
     "syslog": {"percona-json": 300_000},
     "fluentd": {"percona-json": 300_000},
 }
