@@ -15,8 +15,10 @@ import orjson
 
 from shipper.clock import SystemClock
 from shipper.config import load_file, name_of
+from shipper.document.index_name import IndexName
 from shipper.errors import UsageError
 from shipper.sink import opensearch
+from shipper.sink.opensearch_monitors import install_monitors, read_monitors
 from shipper.sink.opensearch_setup import TROUBLES, Setup, State, Step
 from shipper.sink.opensearch_wire import StatusError, judged
 from shipper.terminal import printable
@@ -34,8 +36,21 @@ DONE, TROUBLED = 0, 1
     help="The configuration of the daemon; its opensearch sinks are set up.",
 )
 @click.option("--dry-run", is_flag=True, help="Look, and print the calls that would be made.")
+@click.option(
+    "--monitors",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Make the Alerting monitors of this folder too: alert-rules/opensearch.",
+)
+@click.option("--channel", help="Notification channel (config_id) that the monitors use.")
 @click.pass_context
-def setup_opensearch(context: click.Context, path: Path, *, dry_run: bool) -> None:
+def setup_opensearch(
+    context: click.Context,
+    path: Path,
+    *,
+    dry_run: bool,
+    monitors: Path | None,
+    channel: str | None,
+) -> None:
     """Make the ISM policy, the component templates and the index template.
 
     What is there already and as it should be is not written again; what is there and somebody
@@ -45,7 +60,7 @@ def setup_opensearch(context: click.Context, path: Path, *, dry_run: bool) -> No
     status = DONE
     for settings in _sinks(path):
         click.echo(f"{name_of(settings)}:")
-        for step in _run(settings, write=not dry_run):
+        for step in _run(settings, monitors, channel, write=not dry_run):
             _show(step, dry_run=dry_run)
             if step.state in TROUBLES:
                 status = TROUBLED
@@ -60,14 +75,25 @@ def _sinks(path: Path) -> list[opensearch.Settings]:
     return found
 
 
-def _run(settings: opensearch.Settings, *, write: bool) -> list[Step]:
+def _run(
+    settings: opensearch.Settings, monitors: Path | None, channel: str | None, *, write: bool
+) -> list[Step]:
     from shipper.sink.opensearch_connection import Cluster  # noqa: PLC0415 25 MB
 
     with closing(Cluster(settings, SystemClock())) as cluster:
         try:
-            return Setup(cluster, settings, write=write).run()
+            steps = Setup(cluster, settings, write=write).run()
+            if monitors is not None:
+                steps += install_monitors(
+                    cluster,
+                    read_monitors(monitors),
+                    index=IndexName(settings.index).wildcard,
+                    channel=channel,
+                    write=write,
+                )
         except StatusError as error:
             raise judged(error, proven=False) from error
+    return steps
 
 
 def _show(step: Step, *, dry_run: bool) -> None:
