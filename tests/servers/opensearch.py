@@ -30,7 +30,7 @@ from servers.shared import shared as run_shared
 Flavour = Literal["core", "secure"]
 
 HOME = Path(__file__).parents[2] / ".servers" / "opensearch"
-READY_SECONDS = 180  # a cold start takes 10 s on a quiet machine
+READY_SECONDS = 300  # a cold start takes 10 s on a quiet machine
 POLL_SECONDS = 0.2
 HEAP = "512m"
 
@@ -50,6 +50,11 @@ class OpenSearch:
     @property
     def url(self) -> str:
         return f"{'https' if self.authority else 'http'}://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def call(
         self, method: str, path: str, body: object = None, *, ok: tuple[int, ...] = (200, 201)

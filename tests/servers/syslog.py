@@ -51,6 +51,7 @@ class Daemon(ABC):
     def command(self, configuration: Path) -> list[str]: ...
 
     def start(self) -> None:
+        (self.folder / "pid").unlink(missing_ok=True)  # of one that was killed
         configuration = self.folder / "daemon.conf"
         configuration.write_text(self.configuration())
         folders = ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/lib/syslog-ng")
@@ -161,7 +162,8 @@ input(type="imuxsock" socket="{self.datagram}" ruleset="all" usePIDFromSystem="o
     def command(self, configuration: Path) -> list[str]:
         modules = ROOT / "usr/lib/x86_64-linux-gnu/rsyslog"
         program = str(ROOT / "usr/sbin/rsyslogd")
-        return [program, "-n", "-f", str(configuration), "-i", "pid", "-M", str(modules)]
+        pid = f"{self.folder}/pid"  # absolute: rsyslog leaves the folder that it was started in
+        return [program, "-n", "-f", str(configuration), "-i", pid, "-M", str(modules)]
 
 
 class SyslogNg(Daemon):
@@ -200,9 +202,9 @@ log {{ source(all); destination(file); }};
             "--no-caps",
             f"--module-path={ROOT / 'usr/lib/syslog-ng/3.38'}",
             f"--cfgfile={configuration}",
-            "--pidfile=pid",
-            "--persist-file=persist",
-            "--control=control",
+            f"--pidfile={self.folder}/pid",
+            f"--persist-file={self.folder}/persist",
+            f"--control={self.folder}/control",
         ]
 
 

@@ -393,11 +393,12 @@ def test_an_impostor_gets_no_records() -> None:
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
+        ({"servers": ()}, "name at least one"),
         ({"tag": "{user}"}, "none of kind"),
         ({"username": "u"}, "need each other"),
         ({"username": "u", "password": "p"}, "needs shared_key"),
     ],
 )
 def test_settings_that_disagree_are_told(given: dict[str, Any], problem: str) -> None:
-    target = Settings(servers=(Server(host="x"),), **given)
+    target = Settings(**{"servers": (Server(host="x"),), **given})
     assert problem in " ".join(target.problems())
