@@ -29,7 +29,9 @@ def left_out() -> str:
 def test_the_page_has_the_table_of_the_code(mark: str, text: str) -> None:
     page = PAGE.read_text(encoding="utf-8")
     pattern = rf"(<!-- {mark} -->\n).*?(<!-- end of {mark} -->)"
-    expected = re.sub(pattern, lambda match: f"{match[1]}\n{text}\n\n{match[2]}", page, flags=re.S)
+    expected = re.sub(
+        pattern, lambda match: f"{match[1]}\n{text}\n\n{match[2]}", page, flags=re.DOTALL
+    )
     if os.environ.get("UPDATE_EXPECTED") == "1":
         PAGE.write_text(expected, encoding="utf-8")
     else:
