@@ -33,7 +33,7 @@ class Server:
     def get(self, path: str, **query: str) -> Any:
         """The JSON of an API's answer."""
         encoded = f"?{urllib.parse.urlencode(query)}" if query else ""
-        with urllib.request.urlopen(f"{self.url}{path}{encoded}", timeout=10) as reply:  # noqa: S310
+        with urllib.request.urlopen(f"{self.url}{path}{encoded}", timeout=10) as reply:
             return json.load(reply)
 
     def samples(self, expression: str) -> dict[str, float]:
@@ -48,7 +48,7 @@ class Server:
                 break
             with (
                 contextlib.suppress(OSError),
-                urllib.request.urlopen(f"{self.url}/-/ready", timeout=5),  # noqa: S310
+                urllib.request.urlopen(f"{self.url}/-/ready", timeout=5),
             ):
                 return
             with contextlib.suppress(subprocess.TimeoutExpired):
