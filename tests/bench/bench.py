@@ -91,6 +91,11 @@ class Case:
         return rates[0] / QUIET if rates else None
 
 
+CASES = (
+    *(Case(stage, writer) for stage in STAGES for writer in WRITERS),
+    *(Case(stage, writer) for stage in WIRES for writer in WIRE_WRITERS),
+)
+
 
 def run(module: str, *arguments: str) -> str:
     """Run a module with the project and its tests on the path; give its output."""
