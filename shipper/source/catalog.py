@@ -87,10 +87,26 @@ class Catalog:
             stream = self._stream_of(segment)
             if size <= 0 or stream is None:
                 return b""
-            data = stream.read(offset, size)
-            if not data and not segment.plain and (stream.ended or segment.closed):
-                segment.size, segment.closed = offset, True
-            return data
+            segment.lend()
+            closed = segment.closed
+        try:
+            # Not under the catalogue's lock: a place deep in an archive takes as long as inflating
+            # up to it, and whoever polls or reads another segment must not wait for that.
+            with segment.reading:
+                data = stream.read(offset, size)
+                whole = not data and (closed or stream.ended)
+        finally:
+            with self.changed:
+                segment.give_back()
+        if whole and not segment.plain:
+            self._end(segment, stream, offset)
+        return data
+
+    def _end(self, segment: Segment, stream: Stream, size: int) -> None:
+        """Note the plain size of a wrapped file, unless another took its place meanwhile."""
+        with self.changed:
+            if segment.stream is stream:
+                segment.size, segment.closed = size, True
 
     def decoded(self, segment: Segment, items_end: int) -> None:
         """Hear how far somebody has decoded: what lies before must not change any more."""
