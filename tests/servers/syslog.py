@@ -36,7 +36,7 @@ class Daemon(ABC):
     def __init__(self, folder: Path, authority: Authority) -> None:
         self.folder = folder
         self.authority = authority
-        self.certificate, self.key = authority.issue("localhost")
+        self.certificate, self.key = authority.pair("localhost")
         self.output = folder / "received.jsonl"
         self.output.touch()
         self.udp, self.tcp, self.tls, self.mutual = (free_port() for _ in range(4))
@@ -141,7 +141,7 @@ class Rsyslog(Daemon):
         return f"""
 global(workDirectory="{f}" maxMessageSize="64k" net.enableDNS="off"
        parser.escapeControlCharactersOnReceive="off"
-       defaultNetstreamDriverCAFile="{self.authority.file}"
+       defaultNetstreamDriverCAFile="{self.authority.ca_file}"
        defaultNetstreamDriverCertFile="{self.certificate}"
        defaultNetstreamDriverKeyFile="{self.key}")
 module(load="imudp")
@@ -172,7 +172,7 @@ class SyslogNg(Daemon):
     def configuration(self) -> str:
         tls = (
             f'key-file("{self.key}") cert-file("{self.certificate}") '
-            f'ca-file("{self.authority.file}")'
+            f'ca-file("{self.authority.ca_file}")'
         )
         here = 'ip("127.0.0.1") max-connections(1000)'
         fields = "pri=$PRI host=$HOST app=$PROGRAM msgid=$MSGID data=$SDATA text=$MESSAGE"

@@ -219,7 +219,7 @@ def test_a_daemon_that_restarted_costs_no_failed_delivery(start: Start, way: str
 def test_a_certificate_of_another_authority_is_not_trusted(start: Start, tmp_path: Path) -> None:
     daemon = shared(start)
     stranger = Authority(tmp_path)
-    for tls in (Tls(ca_file=str(stranger.file)), Tls()):
+    for tls in (Tls(ca_file=str(stranger.ca_file)), Tls()):
         target = Settings(transport="tls", host="127.0.0.1", port=daemon.tls, tls=tls)
         with closing(make_sink(target)) as sink:
             with pytest.raises(MisconfiguredError, match="not trusted"):
@@ -230,7 +230,7 @@ def test_a_certificate_of_another_authority_is_not_trusted(start: Start, tmp_pat
 @both
 def test_a_certificate_of_another_name_is_not_trusted(start: Start) -> None:
     daemon = shared(start)
-    tls = Tls(ca_file=str(daemon.authority.file), server_name="somebody.else")
+    tls = Tls(ca_file=str(daemon.authority.ca_file), server_name="somebody.else")
     target = Settings(transport="tls", host="127.0.0.1", port=daemon.tls, tls=tls)
     with closing(make_sink(target)) as sink, pytest.raises(MisconfiguredError, match="Hostname"):
         sink.prepare()
@@ -245,8 +245,8 @@ def test_a_server_that_wants_our_certificate_gets_no_record_without(
     daemon = shared(start)
     since = daemon.output.stat().st_size
     stranger = Authority(tmp_path)
-    certificate, key = stranger.issue("stranger")
-    authority = str(daemon.authority.file)
+    certificate, key = stranger.pair("stranger")
+    authority = str(daemon.authority.ca_file)
     for tls in (
         Tls(ca_file=authority),
         Tls(ca_file=authority, certificate_file=str(certificate), key_file=str(key)),
