@@ -60,6 +60,7 @@ fmt: setup
 bench: setup
 	$(BIN)/python tests/bench/bench.py
 	$(BIN)/python tests/bench/sql.py
+	PYTHONPATH=.:tests $(BIN)/python -m bench.watching
 
 demo: setup
 	$(BIN)/python tests/proof/stack.py

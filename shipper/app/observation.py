@@ -12,14 +12,14 @@ from shipper.clock import Clock
 from shipper.config import Config, name_of
 from shipper.detect import Detector
 from shipper.lane.parcel import ledgered
-from shipper.model import Block
+from shipper.model import AuditRecord
 from shipper.notices import Detected, Notice, Tell
 from shipper.observe.audit import Audited
 from shipper.observe.http import Endpoint, health_route, metrics_route
 from shipper.observe.logs import Log
 from shipper.observe.metrics import Metrics, Pending, Pulls
 from shipper.sink import Sink, SinkSettings, make_sink
-from shipper.sink.base import Surroundings
+from shipper.sink.base import Batch, Surroundings
 from shipper.sink.counters import AuditCounters
 
 
@@ -32,12 +32,12 @@ class Sentry:
         self._tell = tell
         self._lock = threading.Lock()
 
-    def see(self, block: Block, segment: str, source: str) -> None:
-        """Look at a block, and tell."""
+    def see(self, records: Iterable[tuple[AuditRecord, int]], batch: Batch, end: int) -> None:
+        """Look at records, and tell."""
         with self._lock:
-            found = self._detector.see(block, segment)
+            found = self._detector.consider(records, batch.segment, end)
         for detection in found:
-            self._tell(Detected(source, detection))
+            self._tell(Detected(batch.source, detection))
 
     def dump(self) -> bytes:
         """Write what the detector knows."""
