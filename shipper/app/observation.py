@@ -14,6 +14,7 @@ from shipper.detect import Detector
 from shipper.lane.parcel import ledgered
 from shipper.model import AuditRecord
 from shipper.notices import Detected, Notice, Tell
+from shipper.observe.alerts import AlertFile
 from shipper.observe.audit import Audited
 from shipper.observe.http import Endpoint, health_route, metrics_route
 from shipper.observe.logs import Log
@@ -79,6 +80,7 @@ class Observation:
             level=config.log.level,
             count=self.metrics.logged,
         )
+        self._alerts = None if config.alerts is None else AlertFile(config.alerts, clock)
         self.endpoint: Endpoint | None = None
         if config.http is not None:
             self.endpoint = Endpoint(
@@ -95,6 +97,8 @@ class Observation:
         """Count a notice, and log it."""
         self.metrics.hear(notice)
         self._log.hear(notice)
+        if self._alerts is not None:
+            self._alerts.hear(notice)
 
     def maker(self, source: str) -> Callable[[SinkSettings, Surroundings], Sink]:
         """Give what makes the sinks of a source, so that they are seen from the start."""
