@@ -107,7 +107,7 @@ def run(
     try:
         for number in range(1, kills + 1):
             _kill_after(config, chance.uniform(0.3, 4.0))
-            if restarts and number % (kills // (restarts + 1) or 1) == 0:
+            if number < kills and number % (kills // (restarts + 1) or 1) == 0:
                 _restart_under_load(server, config)
     finally:
         log.ending.set()

@@ -430,3 +430,26 @@ def test_a_long_way_into_an_archive_keeps_nobody_from_looking(
     assert got == [log.path.read_bytes()[:100]]
     assert segment.stream is None
     assert segment.retired == []
+
+
+def test_a_held_log_that_was_truncated_in_place_waits_for_its_first_record(
+    world: World, target: Target
+) -> None:
+    log = Log(world.log)
+    log.write(3)
+    world.source.catalog.poll()  # from now on a link holds the file, which stays the live one
+    log.truncate()
+    rest = log.write_part()
+    world.settle()
+    log.write_text(rest)
+    log.write(2)
+    world.settle()
+    assert target.users == ["u3", "u4", "u5"]
+    assert max(target.held.values()) == 1
+    assert len(target.held) == 3
+    log.rename_and_flush("audit.log.20260101")
+    world.crash()
+    again = World(world.log.parents[1], [target])
+    again.settle()
+    assert len(target.held) == 3
+    assert log.number == 6
