@@ -122,10 +122,10 @@ class AuditCounters:
             duplicates += len(block.records) - len(left.records)
             new += len(left.records)
             if left.records or left.defects:
-                special = _special(left)
+                special, offsets = _special(left)
                 self._count(left, special)
                 if self._watcher is not None:
-                    self._watcher.see(special, batch, block.end)
+                    self._watcher.see(zip(special, offsets, strict=True), batch, block.end)
             self._mark(batch.segment, block.end)
         return Receipt(new, duplicates)
 
@@ -134,13 +134,13 @@ class AuditCounters:
         if len(self._upto) > SEGMENTS_MAX:
             del self._upto[next(iter(self._upto))]
 
-    def _count(self, block: Block, special: Sequence[tuple[AuditRecord, int]]) -> None:
+    def _count(self, block: Block, special: Sequence[AuditRecord]) -> None:
         records, counts = block.records, self._counts
         classes = Counter([record.command_class for record in records])
         # `special` holds all that is no statement, and the statements that failed.
-        kinds = Counter([record.kind for record, _ in special])
-        failed = [record for record, _ in special if record.status]
-        others = [record.command_class for record, _ in special if record.kind is not QUERY]
+        kinds = Counter([record.kind for record in special])
+        failed = [record for record in special if record.status]
+        others = [record.command_class for record in special if record.kind is not QUERY]
         for name, number in Counter(others).items():
             classes[name] -= number
         kinds[QUERY] = len(records) - len(others)
@@ -158,7 +158,7 @@ class AuditCounters:
                 for record in failed:
                     self._count_failure(record, now)
             if kinds[AUDIT_START] or kinds[AUDIT_STOP]:
-                for record, _ in special:
+                for record in special:
                     if record.kind in (AUDIT_START, AUDIT_STOP):
                         counts.logging = int(record.kind == AUDIT_START)
             self._move_on(records)
@@ -258,14 +258,10 @@ class AuditCounters:
         """Give up nothing; the counts stay readable."""
 
 
-def _special(block: Block) -> list[tuple[AuditRecord, int]]:
+def _special(block: Block) -> tuple[list[AuditRecord], list[int]]:
     """Sort out what is no statement that worked, with offsets."""
-    return list(
-        compress(
-            zip(block.records, block.starts, strict=True),
-            [record.status or record.kind is not QUERY for record in block.records],
-        )
-    )
+    wanted = [record.status or record.kind is not QUERY for record in block.records]
+    return list(compress(block.records, wanted)), list(compress(block.starts, wanted))
 
 
 def _class(name: str | None) -> str:
