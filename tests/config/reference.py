@@ -34,8 +34,8 @@ HEAD = """\
 # Configuration
 
 One YAML file, given with `-c`. `audit-shipper check -c FILE` finds every mistake in it, and what is
-wrong around it, at once; a running daemon takes a new one on SIGHUP and keeps the old one if the new
-one is bad. [shipper.yaml](shipper.yaml) is an example with every section.
+wrong around it, at once; a running daemon takes a new one on SIGHUP and keeps the old one if the
+new one is bad. [shipper.yaml](shipper.yaml) is an example with every section.
 
 - `${NAME}` in a value is the environment's; `$${` is a literal `${`.
 - A *secret* `x` can be given as `x_file: PATH` instead. Secrets are never printed.
@@ -154,7 +154,7 @@ def _comment(lines: list[str], node: ast.AnnAssign) -> str:
     return text[:1].upper() + text[1:] if is_sentence else text
 
 
-def _default(name: str, node: ast.expr | None, value: object) -> str:
+def _default(name: str, node: ast.expr | None, value: object) -> str:  # noqa: PLR0911 a table
     if node is None:
         return "*required*"
     if ast.unparse(node) == "socket.gethostname()":
@@ -178,7 +178,7 @@ def _quantity(name: str, value: float) -> str:
     return f"{value:g}{'s' if 'seconds' in name else ''}"
 
 
-def _allowed(hint: Any) -> str:
+def _allowed(hint: Any) -> str:  # noqa: PLR0911 a table of kinds
     """Say in few words what a setting takes."""
     if hint == Name:
         return "name"
