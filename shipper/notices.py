@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from shipper.detection import Detection
 from shipper.model import Span
 
 
@@ -136,6 +137,12 @@ class Waiting(Notice, frozen=True):
     detail: str
     seconds: float  # until the next attempt
     attempt: int
+
+
+class Detected(Notice, frozen=True):
+    """The detector found something in the records; told again after a crash, with the same id."""
+
+    detection: Detection
 
 
 class Saved(Notice, frozen=True):

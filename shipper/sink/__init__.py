@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from shipper.errors import UsageError
-from shipper.sink import jsonl, sqlite
+from shipper.sink import counters, jsonl, sqlite
 from shipper.sink.base import (
     Batch,
     Receipt,
@@ -26,6 +26,7 @@ class Kind(NamedTuple):
 
 # `type:` in the configuration -> the sink.
 SINKS: Final[dict[str, Kind]] = {
+    "metrics": Kind(counters.Settings, counters.AuditCounters),
     "sqlite": Kind(sqlite.Settings, sqlite.SqliteStore),
     "jsonl": Kind(jsonl.Settings, jsonl.JsonLines),
 }

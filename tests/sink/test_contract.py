@@ -27,7 +27,8 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
 
 
 def test_every_kind_of_sink_has_a_rig() -> None:
-    assert set(SINKS) <= {name.partition(":")[0] for name in RIGS}
+    # `metrics` has no target that could hold records or break: test_counters.py is its contract.
+    assert set(SINKS) - {"metrics"} <= {name.partition(":")[0] for name in RIGS}
 
 
 def test_what_was_acknowledged_is_in_the_target(rig: Rig) -> None:

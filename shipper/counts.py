@@ -1,0 +1,143 @@
+"""What the audit log said, counted: the numbers behind the `mysql_audit_*` metrics.
+
+The counting sink fills them, a lane keeps them with its cursor, `/metrics` shows them. Rule for
+editing: nothing of ours is imported here but the vocabulary and the table of error numbers, and
+every dict has a limit: its keys come from closed lists, or are capped by the sink.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct, field
+
+from shipper.codes import lookup
+from shipper.model import CHANGE_USER, CONNECT, KINDS, Reason
+
+OTHER: Final = "other"
+# A label value that stands for everything that found no room, for a trusted proxy, for no user.
+OTHER_VALUES: Final = "__other__"
+PROXY: Final = "__proxy__"
+NONE: Final = "__none__"
+
+EVENTS: Final = (CONNECT, CHANGE_USER)
+# Error numbers of refused logins: each one a server can give for it (formats.md 6), so that its
+# series is there before the first. MariaDB's own are under the names that it gives them.
+LOGIN_ERRORS: Final = (
+    *(1040, 1043, 1044, 1045, 1049, 1129, 1130, 1158, 1203, 1226, 1251, 1275, 1524, 1698),
+    *(1820, 1862, 1873, 3118, 3159, 3955, 4150, 4151),
+)
+# Error numbers of statements that an operator or a hunter looks at: syntax and names that do not
+# exist (a scanner's traces), rights, duplicates, locks, limits of time and memory.
+QUERY_ERRORS: Final[dict[int, str]] = {
+    1022: "ER_DUP_KEY",
+    1044: "ER_DBACCESS_DENIED_ERROR",
+    1045: "ER_ACCESS_DENIED_ERROR",
+    1046: "ER_NO_DB_ERROR",
+    1048: "ER_BAD_NULL_ERROR",
+    1049: "ER_BAD_DB_ERROR",
+    1050: "ER_TABLE_EXISTS_ERROR",
+    1051: "ER_BAD_TABLE_ERROR",
+    1054: "ER_BAD_FIELD_ERROR",
+    1062: "ER_DUP_ENTRY",
+    1064: "ER_PARSE_ERROR",
+    1105: "ER_UNKNOWN_ERROR",
+    1114: "ER_RECORD_FILE_FULL",
+    1142: "ER_TABLEACCESS_DENIED_ERROR",
+    1143: "ER_COLUMNACCESS_DENIED_ERROR",
+    1146: "ER_NO_SUCH_TABLE",
+    1205: "ER_LOCK_WAIT_TIMEOUT",
+    1213: "ER_LOCK_DEADLOCK",
+    1227: "ER_SPECIFIC_ACCESS_DENIED_ERROR",
+    1290: "ER_OPTION_PREVENTS_STATEMENT",
+    1305: "ER_SP_DOES_NOT_EXIST",
+    1317: "ER_QUERY_INTERRUPTED",
+    1364: "ER_NO_DEFAULT_FOR_FIELD",
+    1370: "ER_PROCACCESS_DENIED_ERROR",
+    1396: "ER_CANNOT_USER",
+    1406: "ER_DATA_TOO_LONG",
+    1451: "ER_ROW_IS_REFERENCED_2",
+    1452: "ER_NO_REFERENCED_ROW_2",
+    3024: "ER_QUERY_TIMEOUT",
+}
+# The statements that matter for load or security, of the servers' some 140 (`Com_*`).
+COMMAND_CLASSES: Final = frozenset(
+    (
+        *("select", "insert", "update", "delete", "replace", "insert_select", "replace_select"),
+        *("update_multi", "delete_multi", "load", "truncate", "call_procedure", "set_option"),
+        *("begin", "commit", "rollback", "change_db", "create_table", "alter_table", "drop_table"),
+        *("create_index", "drop_index", "create_db", "drop_db", "create_user", "alter_user"),
+        *("drop_user", "grant", "revoke", "set_password", "create_view", "drop_view"),
+        *("create_procedure", "create_trigger", "show_databases", "show_tables", "show_variables"),
+        *("show_grants", "kill", "install_plugin", "uninstall_plugin"),
+    )
+)
+
+
+def login_error(status: int, format_: str) -> tuple[str, str]:
+    """Give the labels error_code and error of a refused login, from a closed list."""
+    if status not in LOGIN_ERRORS:
+        return OTHER, OTHER
+    symbol = lookup(status, format_).symbol
+    # The other family's number: the same digits with another meaning.
+    return (str(status), symbol) if symbol == _LOGIN_SYMBOLS[status] else (OTHER, OTHER)
+
+
+_LOGIN_SYMBOLS: Final = {
+    status: lookup(status, "percona-json").symbol or lookup(status, "mariadb").symbol
+    for status in LOGIN_ERRORS
+}
+
+
+def login_errors() -> list[tuple[str, str]]:
+    """Give every pair of labels that `login_error` can give."""
+    return [*((str(status), symbol) for status, symbol in _LOGIN_SYMBOLS.items()), (OTHER, OTHER)]
+
+
+CAPPED: Final = (
+    "mysql_audit_connect_failures_by_account_total",
+    "mysql_audit_connect_failures_by_source_total",
+)
+# Why a value has no series of its own.
+UNTRACKED: Final = ("max_series", "too_long", "invalid_utf8", "reserved")
+
+
+class Tally(Struct, array_like=True):
+    """One capped series: how many, and when last (seconds since 1970, the clock's time)."""
+
+    count: int
+    touched: int
+
+
+class AuditCounts(Struct):
+    """The counts of one source; those with a closed list of keys begin with a 0 for each."""
+
+    connects: dict[str, int] = field(default_factory=lambda: dict.fromkeys(EVENTS, 0))
+    # by event, error_code and error
+    connect_failures: dict[tuple[str, str, str], int] = field(
+        default_factory=lambda: {(event, *error): 0 for event in EVENTS for error in login_errors()}
+    )
+    probes: int = 0
+    by_source: dict[str, Tally] = {}
+    by_account: dict[str, Tally] = {}
+    disconnects: int = 0
+    queries: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys((*sorted(COMMAND_CLASSES), OTHER), 0)
+    )
+    query_failures: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys((*sorted(COMMAND_CLASSES), OTHER), 0)
+    )
+    # error_code: its symbol is in QUERY_ERRORS
+    query_errors: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys((*map(str, QUERY_ERRORS), OTHER), 0)
+    )
+    stops: int = 0
+    starts: int = 0
+    logging: int | None = None  # 1, 0, or not known yet
+    newest: float | None = None  # event time of the newest record
+    records: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    defects: dict[str, int] = field(default_factory=lambda: dict.fromkeys(map(str, Reason), 0))
+    # by metric and reason
+    untracked: dict[tuple[str, str], int] = field(
+        default_factory=lambda: {(metric, reason): 0 for metric in CAPPED for reason in UNTRACKED}
+    )

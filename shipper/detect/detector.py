@@ -1,0 +1,206 @@
+"""The detector: one pass over a block's records, a closer look at logins.
+
+Theory of operation. Nearly all records are statements; one comprehension sorts them out. What is
+left are logins, and nearly all of those worked: a remembered (account, address) costs one look-up.
+Only refused logins, and logins that worked for the first time today, reach the rules.
+
+Three ideas keep the findings few and right:
+
+- *Familiar*: an account that has logged in from a network before, and is refused there now, has
+  an old password; it takes `familiar_factor` times the failures before that is told.
+- *One explanation*: failures that an episode explains (this source is guessing) do not start a
+  second one (this account is being guessed).
+- *Episodes*: a burst is told when it begins, and once a day while it lasts.
+
+The same records give the same findings, however they are cut into blocks (as long as no table is
+full), and a record whose offset was seen before is not seen again. So a state that is older than
+what was told finds the same again, under the same id, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import compress
+from typing import Final, TypeAlias
+
+import msgspec
+
+from shipper.addresses import bounded, source_of
+from shipper.clock import seconds_of
+from shipper.detect.episodes import Episodes
+from shipper.detect.failures import Failures
+from shipper.detect.familiar import Familiar
+from shipper.detect.login import Login
+from shipper.detect.settings import Settings
+from shipper.detect.state import SEGMENTS_MAX, VERSION, State
+from shipper.detection import AUDIT_SWITCHED_OFF, Detection, Sample
+from shipper.model import AUDIT_STOP, CHANGE_USER, CONNECT, QUERY, AuditRecord, Block
+
+_Client: TypeAlias = tuple[str | None, str | None, str | None]
+
+_LOGINS: Final = frozenset((CONNECT, CHANGE_USER))
+# Clients of one server that logged in today. Forgotten as a whole when full, and each day.
+_SEEN_MAX: Final = 16_384
+_DAY: Final = 86_400
+# Forgetting walks over all tables, at most 4096 keys each: not more often than this event time.
+_FORGET_SECONDS: Final = 60
+
+
+class Detector:
+    """Looks at records in the order of the log; to be used by one thread."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        """Begin with nothing known."""
+        self._settings = settings or Settings()
+        self._start(State())
+
+    def _start(self, state: State) -> None:
+        self._state = state
+        episodes = Episodes(self._settings, state)
+        self._episodes = episodes
+        self._familiar = Familiar(self._settings, state, episodes)
+        self._failures = Failures(self._settings, state, episodes, self._familiar)
+        self._seen: set[_Client] = set()
+        self._seen_day = -1
+        self._text, self._second = "", 0
+        self._forgot = 0
+
+    def see(self, block: Block, segment: str = "") -> list[Detection]:
+        """Look at a block of this segment; what was looked at before is left out."""
+        upto = self._state.upto.get(segment, 0)
+        if block.end <= upto:
+            return []
+        if block.start < upto:
+            block = block.since(upto)
+        records = block.records
+        logins = compress(
+            zip(records, block.starts, strict=True),
+            [record.status or record.kind is not QUERY for record in records],
+        )
+        found = self._consider(logins, segment)
+        self._mark(segment, block.end)
+        return found
+
+    def _mark(self, segment: str, end: int) -> None:
+        upto = self._state.upto
+        upto[segment] = end
+        if len(upto) > SEGMENTS_MAX:
+            del upto[next(iter(upto))]
+
+    def _consider(
+        self, records: Iterable[tuple[AuditRecord, int]], segment: str
+    ) -> list[Detection]:
+        found: list[Detection] = []
+        seen = self._seen
+        for record, offset in records:
+            if record.kind in _LOGINS:
+                if record.status:
+                    found += self._refused(self._login(record, offset, segment))
+                elif (record.user, record.ip, record.host) not in seen and record.status == 0:
+                    found += self._accepted(record, offset, segment)
+            elif record.kind == AUDIT_STOP:
+                found += self._stopped(record, offset, segment)
+        for detection in found:
+            self._state.counts[detection.rule] += 1
+        return found
+
+    def _login(self, record: AuditRecord, offset: int, segment: str) -> Login:
+        return Login(
+            self._time(record.timestamp),
+            bounded(record.user or ""),
+            source_of(record.ip, record.host),
+            Sample(segment, offset),
+            record.status or 0,
+            record.format,
+            change_user=record.kind == CHANGE_USER,
+        )
+
+    def _refused(self, login: Login) -> Iterable[Detection]:
+        yield from self._failures.judge(login)
+        if login.source in self._state.strangers:
+            found = list(self._familiar.late(login))
+            if found:
+                self._seen.clear()  # what was taken for familiar is not
+            yield from found
+
+    def _accepted(self, record: AuditRecord, offset: int, segment: str) -> Iterable[Detection]:
+        login = self._login(record, offset, segment)
+        if self._failures.ignores(login):
+            return ()
+        found = list(self._familiar.accept(login, proxied=self._failures.is_proxy(login.source)))
+        day = login.second // _DAY
+        if day != self._seen_day or len(self._seen) >= _SEEN_MAX:
+            self._seen.clear()
+            self._seen_day = day
+        if self._familiar.knows(login):
+            self._seen.add((record.user, record.ip, record.host))
+        return found
+
+    def _stopped(self, record: AuditRecord, offset: int, segment: str) -> Iterable[Detection]:
+        if AUDIT_SWITCHED_OFF in self._settings.off:
+            return ()
+        second, at = self._time(record.timestamp), Sample(segment, offset)
+        user = bounded(record.user) if record.user else None
+        return (Detection(AUDIT_SWITCHED_OFF, at, 1, second, second, user=user, samples=(at,)),)
+
+    def _time(self, timestamp: str | None) -> int:
+        """Give event time in whole seconds; a record without one happened now."""
+        state = self._state
+        if timestamp is None:
+            return state.newest
+        if timestamp != self._text:
+            self._text, self._second = timestamp, int(seconds_of(timestamp))
+            # A jump back beyond lateness is another stretch of log, or the end of a false clock.
+            if not state.newest - self._failures.horizon <= self._second <= state.newest:
+                state.newest = self._second
+            if state.began is None:
+                state.began = self._second
+        return self._second
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Give how many findings each rule ever had."""
+        return dict(self._state.counts)
+
+    def failed_accounts(self, top: int = 20) -> list[tuple[str, int]]:
+        """Give the sources with most accounts refused in the spray window, 2 or more each."""
+        begin = self._state.newest - int(self._settings.spray_window_seconds)
+        distinct = (
+            (source, sum(second > begin for second in accounts.values()))
+            for source, accounts in list(self._state.tried.items())
+        )
+        return sorted((one for one in distinct if one[1] >= 2), key=lambda one: -one[1])[:top]
+
+    def dump(self) -> bytes:
+        """Write everything that a later process needs."""
+        self._forget()
+        return msgspec.msgpack.encode(self._state)
+
+    def load(self, saved: bytes) -> bool:
+        """Go on where `dump` was; False if another version wrote it: then nothing is known."""
+        try:
+            state = msgspec.msgpack.decode(saved, type=State)
+        except msgspec.DecodeError:
+            return False
+        if state.version != VERSION:
+            return False
+        for rule, count in State().counts.items():  # a rule that is newer than what was saved
+            state.counts.setdefault(rule, count)
+            state.episodes.setdefault(rule, {})
+        self._start(state)
+        return True
+
+    def _forget(self) -> None:
+        """Remove what no later record can need."""
+        state = self._state
+        if abs(state.newest - self._forgot) < _FORGET_SECONDS:
+            return
+        self._forgot = state.newest
+        before = state.newest - 2 * self._failures.horizon
+        for table in (state.sources, state.accounts, state.known, state.spread, state.changes):
+            for key in [key for key, one in table.items() if one.entries[-1][0] < before]:
+                del table[key]
+        for key in [key for key, one in state.tried.items() if max(one.values()) < before]:
+            del state.tried[key]
+        self._episodes.forget(before)
+        self._familiar.forget(state.newest)

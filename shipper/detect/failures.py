@@ -1,0 +1,223 @@
+"""The rules about logins that the server refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from shipper.addresses import network_of
+from shipper.codes import Category, is_probe, lookup
+from shipper.detect.episodes import Episodes
+from shipper.detect.exceptions import Exceptions
+from shipper.detect.familiar import Familiar
+from shipper.detect.login import Login
+from shipper.detect.settings import Settings
+from shipper.detect.state import CODES_MAX, DISTINCT_MAX, State
+from shipper.detect.tables import Level, Window, make_room
+from shipper.detection import (
+    ACCOUNT_BURST,
+    CHANGE_USER_GUESSING,
+    DISTRIBUTED_BURST,
+    NEW_ERROR_CODE,
+    PASSWORD_SPRAY,
+    SOURCE_BURST,
+    Detection,
+)
+
+# Refused for what was asked (credentials, rights, host): guesses. The other categories are the
+# state of the server or of the network: a full server refuses everybody.
+_GUESSES: Final = frozenset((Category.AUTH, Category.AUTHZ, Category.HOST))
+
+
+class Failures:
+    """Judges refused logins, one at a time."""
+
+    def __init__(
+        self, settings: Settings, state: State, episodes: Episodes, familiar: Familiar
+    ) -> None:
+        """Go on from `state`."""
+        self._settings, self._state = settings, state
+        self._episodes, self._familiar = episodes, familiar
+        self._exceptions = Exceptions(settings)
+        self._levels = (
+            Level(settings.burst_failures, int(settings.burst_window_seconds)),
+            Level(settings.slow_failures, int(settings.slow_window_seconds)),
+        )
+        factor = settings.familiar_factor
+        self._familiar_levels = tuple(Level(n * factor, long) for n, long in self._levels)
+        self._change_levels = (
+            Level(settings.change_user_failures, int(settings.change_user_window_seconds)),
+        )
+        self.horizon = int(max(settings.slow_window_seconds, settings.distributed_window_seconds))
+        self.horizon += int(settings.late_seconds)
+
+    def judge(self, login: Login) -> Iterator[Detection]:
+        """Judge one login that the server refused."""
+        if is_probe(login.status, login.user):
+            return
+        code = lookup(login.status, login.format)
+        yield from self._new_code(login)
+        # A number that is not in the table may be a guess: better told than overlooked.
+        if code.category not in _GUESSES and code.symbol:
+            return
+        if self._exceptions.ignores(login.user, login.source):
+            return
+        if self._familiar.knows(login):
+            yield from self._old_password(login)
+        else:
+            yield from self._guess(login)
+
+    def is_proxy(self, source: str) -> bool:
+        """Tell whether this source stands for many clients."""
+        return self._exceptions.is_proxy(source)
+
+    def ignores(self, login: Login) -> bool:
+        """Tell whether the settings leave this login out."""
+        return self._exceptions.ignores(login.user, login.source)
+
+    def _new_code(self, login: Login) -> Iterator[Detection]:
+        codes, long = self._state.codes, self._settings.new_code_seconds
+        last = codes.get(login.status)
+        began = self._state.began
+        codes[login.status] = max(login.second, last or 0)
+        if len(codes) > CODES_MAX:
+            del codes[min(codes, key=codes.__getitem__)]
+        new = last is None or login.second - last >= long
+        if new and began is not None and login.second - began >= long:
+            yield from self._episodes.begin(
+                NEW_ERROR_CODE,
+                str(login.status),
+                login,
+                (login.second, login.second, 1),
+                error_code=login.status,
+                user=login.user,
+                source=login.source,
+                samples=(login.at,),
+            )
+
+    def _old_password(self, login: Login) -> Iterator[Detection]:
+        """Count a failure of an account that has logged in from there before."""
+        window = self._window(self._state.known, login.user, login, login.source)
+        window.trim(2 * max(level.failures for level in self._familiar_levels))
+        found = window.burst(login.second, self._familiar_levels)
+        if found:
+            yield from self._episodes.begin(
+                ACCOUNT_BURST, login.user, login, found, **_about(login, window, user=True)
+            )
+
+    def _guess(self, login: Login) -> Iterator[Detection]:
+        proxied = self._exceptions.is_proxy(login.source)
+        if login.change_user:
+            yield from self._changed(login, login.user if proxied else login.source)
+        yield from self._distributed(login)
+        if proxied:
+            yield from self._account(login)
+            return
+        window = self._window(self._state.sources, login.source, login, login.user)
+        window.trim(2 * max(level.failures for level in self._levels))
+        yield from self._spray(login, window)
+        yield from self._bursts(login, window)
+
+    def _bursts(self, login: Login, window: Window) -> Iterator[Detection]:
+        """Give a failure to the episode that explains it, or look for one of either side."""
+        second, source = login.second, login.source
+        for rule, key in ((SOURCE_BURST, source), (ACCOUNT_BURST, login.user)):
+            if self._episodes.active(rule, key, second):
+                about = _about(login, window, user=rule == ACCOUNT_BURST)
+                yield from self._episodes.extend(rule, key, login, **about)
+                return
+        found = window.burst(second, self._levels)
+        if found:
+            explained = self._episodes.keys(ACCOUNT_BURST, second)
+            found = window.burst(second, self._levels, explained)
+        if found:
+            accounts = len({user for _, user in window.between(found.first, found.last)})
+            about = _about(login, window, user=False)
+            yield from self._episodes.begin(
+                SOURCE_BURST, source, login, found, accounts=accounts, **about
+            )
+        else:
+            yield from self._account(login)
+
+    def _account(self, login: Login) -> Iterator[Detection]:
+        second = login.second
+        window = self._window(self._state.accounts, login.user, login, login.source)
+        window.trim(2 * max(level.failures for level in self._levels))
+        found = window.burst(second, self._levels)
+        if found:
+            explained = self._episodes.keys(SOURCE_BURST, second)
+            found = window.burst(second, self._levels, explained)
+        if found:
+            yield from self._episodes.begin(
+                ACCOUNT_BURST, login.user, login, found, **_about(login, window, user=True)
+            )
+
+    def _spray(self, login: Login, window: Window) -> Iterator[Detection]:
+        table, source = self._state.tried, login.source
+        accounts = table.get(source)
+        if accounts is None:
+            make_room(table, self._settings.keys_max, len)
+            accounts = table[source] = {}
+        accounts[login.user] = max(login.second, accounts.get(login.user, 0))
+        begin = login.second - int(self._settings.spray_window_seconds)
+        if len(accounts) > DISTINCT_MAX:
+            del accounts[min(accounts, key=accounts.__getitem__)]
+        distinct = sum(second > begin for second in accounts.values())
+        if distinct >= self._settings.spray_accounts:
+            inside = window.between(begin + 1, login.second)
+            first = inside[0][0] if inside else login.second
+            yield from self._episodes.begin(
+                PASSWORD_SPRAY,
+                source,
+                login,
+                (first, login.second, max(distinct, len(inside))),
+                source=source,
+                accounts=distinct,
+                samples=tuple(window.samples),
+            )
+
+    def _distributed(self, login: Login) -> Iterator[Detection]:
+        settings, table = self._settings, self._state.spread
+        wanted, network = settings.distributed_failures, network_of(login.source)
+        known = table.get(login.user)
+        # One loud network must not push the others out of the window.
+        if known and sum(other == network for _, other in known.entries) >= wanted:
+            return
+        window = self._window(table, login.user, login, network)
+        window.trim(wanted * DISTINCT_MAX)
+        begin = login.second - int(settings.distributed_window_seconds)
+        inside = window.between(begin + 1, window.entries[-1][0])
+        if len(inside) < wanted:
+            return
+        networks = len({other for _, other in inside})
+        if networks >= settings.distributed_networks:
+            found = (inside[0][0], inside[-1][0], len(inside))
+            about = _about(login, window, user=True)
+            yield from self._episodes.begin(
+                DISTRIBUTED_BURST, login.user, login, found, networks=networks, **about
+            )
+
+    def _changed(self, login: Login, key: str) -> Iterator[Detection]:
+        window = self._window(self._state.changes, key, login, login.user)
+        window.trim(2 * self._settings.change_user_failures)
+        found = window.burst(login.second, self._change_levels)
+        if found:
+            accounts = len({user for _, user in window.between(found.first, found.last)})
+            about = _about(login, window, user=False)
+            yield from self._episodes.begin(
+                CHANGE_USER_GUESSING, key, login, found, accounts=accounts, **about
+            )
+
+    def _window(self, table: dict[str, Window], key: str, login: Login, other: str) -> Window:
+        window = table.get(key)
+        if window is None:
+            make_room(table, self._settings.keys_max, lambda one: len(one.entries))
+            window = table[key] = Window()
+        window.add(login.second, other, login.at, self.horizon)
+        return window
+
+
+def _about(login: Login, window: Window, *, user: bool) -> dict[str, object]:
+    """Say whom a finding is about, with records to look at."""
+    who = {"user": login.user} if user else {"source": login.source}
+    return {**who, "samples": tuple(window.samples)}

@@ -1,0 +1,112 @@
+"""Which accounts have logged in from where, and logins that worked while somebody guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from shipper.addresses import network_of
+from shipper.detect.episodes import Episodes
+from shipper.detect.login import Login
+from shipper.detect.settings import Settings
+from shipper.detect.state import FAMILIAR_MAX, State, Stranger
+from shipper.detect.tables import make_room
+from shipper.detection import (
+    ACCOUNT_BURST,
+    DISTRIBUTED_BURST,
+    SUCCESS_AFTER_BURST,
+    Detection,
+)
+
+_DAY: Final = 86_400
+
+
+def _key(login: Login) -> str:
+    return f"{login.user}\0{network_of(login.source)}"
+
+
+class Familiar:
+    """Remembers logins that worked; nobody adds one by guessing."""
+
+    def __init__(self, settings: Settings, state: State, episodes: Episodes) -> None:
+        """Go on from `state`."""
+        self._settings, self._state, self._episodes = settings, state, episodes
+        self._days = int(settings.familiar_seconds) // _DAY
+
+    def knows(self, login: Login) -> bool:
+        """Tell whether the account logged in from this network before this moment."""
+        pair = self._state.familiar.get(_key(login))
+        return (
+            pair is not None
+            and pair[0] < login.second
+            and login.second // _DAY - pair[1] <= self._days
+        )
+
+    def accept(self, login: Login, *, proxied: bool) -> Iterator[Detection]:
+        """Judge a login that worked, and remember it unless it looks like a hit."""
+        if not self.knows(login) and not proxied:
+            hit = self._hit(login.second, login.user, login.source)
+            if hit:
+                yield from self._tell(login, login.user, hit)
+                return
+            table = self._state.strangers
+            make_room(table, self._settings.keys_max, lambda stranger: stranger.second)
+            table[login.source] = Stranger(login.second, login.user, login.at)
+        self._remember(login)
+
+    def _remember(self, login: Login) -> None:
+        table, key = self._state.familiar, _key(login)
+        day = login.second // _DAY
+        if key not in table:
+            make_room(table, FAMILIAR_MAX, lambda pair: pair[1])
+        since, last = table.get(key, (login.second, day))
+        table[key] = (min(since, login.second), max(last, day))
+
+    def _hit(self, second: int, user: str, source: str) -> tuple[int, int, int] | None:
+        """Find guesses that a login may be the hit of: (first, last, count)."""
+        settings = self._settings
+        begin = second - int(settings.success_window_seconds)
+        window = self._state.sources.get(source)
+        before = window.between(begin, second) if window else []
+        if len(before) >= settings.success_failures:
+            return before[0][0], second, len(before)
+        for rule in (ACCOUNT_BURST, DISTRIBUTED_BURST):
+            episode = self._state.episodes[rule].get(user)
+            if episode and episode.first <= second and begin <= episode.last:
+                return episode.first, second, episode.count
+        return None
+
+    def _tell(self, login: Login, user: str, hit: tuple[int, int, int]) -> Iterator[Detection]:
+        window = self._state.sources.get(login.source)
+        samples = (*(window.samples if window else ())[:4], login.at)
+        yield from self._episodes.begin(
+            SUCCESS_AFTER_BURST,
+            f"{user}\0{login.source}",
+            login,
+            hit,
+            user=user,
+            source=login.source,
+            samples=samples,
+        )
+
+    def late(self, login: Login) -> Iterator[Detection]:
+        """Judge a failure that is read after the login which it came before."""
+        stranger = self._state.strangers.get(login.source)
+        if stranger is None or login.second > stranger.second:
+            return
+        hit = self._hit(stranger.second, stranger.user, login.source)
+        if hit:
+            del self._state.strangers[login.source]
+            self._state.familiar.pop(f"{stranger.user}\0{network_of(login.source)}", None)
+            yield from self._tell(login, stranger.user, hit)
+
+    def forget(self, newest: int) -> None:
+        """Remove what is too old to be known."""
+        oldest = newest // _DAY - self._days
+        familiar = self._state.familiar
+        for key in [key for key, pair in familiar.items() if pair[1] < oldest]:
+            del familiar[key]
+        before = newest - int(self._settings.success_window_seconds + self._settings.late_seconds)
+        strangers = self._state.strangers
+        for key in [key for key, one in strangers.items() if one.second < before]:
+            del strangers[key]

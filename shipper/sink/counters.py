@@ -1,0 +1,238 @@
+"""The sink `metrics`: counts records for Prometheus and hands logins to the detector.
+
+Guarantee: it always accepts, and its counts are committed together with the lane's cursor, so a
+restart neither loses nor repeats them. It remembers for each segment how far it counted: a batch
+that is delivered again is not counted again.
+
+Theory of operation. Work is per block, not per record: one `Counter` over the command classes, one
+comprehension that sorts out what is no harmless statement, and a closer look at what is left.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from itertools import compress
+from typing import ClassVar, Final, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from shipper.addresses import source_of
+from shipper.clock import seconds_of
+from shipper.codes import Category, is_probe, lookup
+from shipper.counts import (
+    CAPPED,
+    COMMAND_CLASSES,
+    OTHER,
+    QUERY_ERRORS,
+    AuditCounts,
+    login_error,
+)
+from shipper.errors import MisconfiguredError
+from shipper.model import (
+    AUDIT_START,
+    AUDIT_STOP,
+    CHANGE_USER,
+    CONNECT,
+    DISCONNECT,
+    QUERY,
+    AuditRecord,
+    Block,
+)
+from shipper.sink.base import Batch, Receipt, Surroundings
+from shipper.sink.labels import Labels, LabelSettings
+
+VERSION: Final = 1
+SEGMENTS_MAX: Final = 64  # as in shipper.detect.state
+_LOGINS: Final = frozenset((CONNECT, CHANGE_USER))
+# A full server refuses everybody, and a broken handshake names nobody: these say nothing about the
+# address or the account.
+_NOBODYS: Final = frozenset((Category.LIMIT, Category.SERVER, Category.NET))
+_NUMBERS: Final = {number: str(number) for number in QUERY_ERRORS}
+
+
+class Settings(LabelSettings, frozen=True, kw_only=True, tag="metrics"):
+    """What is counted for `/metrics`."""
+
+
+class Watcher(Protocol):
+    """Somebody who looks at the same records, with a state that is kept with the counts."""
+
+    def see(self, block: Block, segment: str, source: str) -> None:
+        """Look at a block."""
+        ...
+
+    def dump(self) -> bytes:
+        """Write everything that a later process needs."""
+        ...
+
+    def load(self, saved: bytes) -> bool:
+        """Go on where `dump` was; False where that cannot be read."""
+        ...
+
+
+class _Saved(Struct):
+    version: int
+    upto: dict[str, int]
+    counts: AuditCounts
+    watcher: bytes = b""
+
+
+class AuditCounters:
+    """Counts of one source."""
+
+    in_flight: ClassVar[int] = 1
+    batch_bytes: ClassVar[int] = 1024 * 1024  # a commit costs an fsync; a count is seen 1 s later
+
+    def __init__(self, settings: Settings, surroundings: Surroundings | None = None) -> None:
+        """Begin at 0."""
+        surroundings = surroundings or Surroundings()
+        self._clock = surroundings.clock
+        self._labels = Labels(settings)
+        self._lock = threading.Lock()  # the thread of the lane counts, that of a scrape copies
+        self._counts = AuditCounts()
+        self._upto: dict[str, int] = {}
+        self._watcher: Watcher | None = None
+
+    def watch(self, watcher: Watcher) -> None:
+        """Let somebody look at the same records, from the first one on."""
+        self._watcher = watcher
+
+    def prepare(self) -> None:
+        """Nothing is needed."""
+
+    def deliver(self, batch: Batch) -> Receipt:
+        """Count a batch; what was counted before is left out."""
+        new = duplicates = 0
+        for block in batch.blocks:
+            left = block.since(self._upto.get(batch.segment, 0))
+            duplicates += len(block.records) - len(left.records)
+            new += len(left.records)
+            if left.records or left.defects:
+                self._count(left)
+                if self._watcher is not None:
+                    self._watcher.see(left, batch.segment, batch.source)
+            self._mark(batch.segment, block.end)
+        return Receipt(new, duplicates)
+
+    def _mark(self, segment: str, end: int) -> None:
+        self._upto[segment] = max(end, self._upto.pop(segment, 0))
+        if len(self._upto) > SEGMENTS_MAX:
+            del self._upto[next(iter(self._upto))]
+
+    def _count(self, block: Block) -> None:
+        records, counts = block.records, self._counts
+        classes = Counter([record.command_class for record in records])
+        special = list(
+            compress(records, [record.status or record.kind is not QUERY for record in records])
+        )
+        with self._lock:
+            kinds = Counter([record.kind for record in special])
+            others = [record.command_class for record in special if record.kind != QUERY]
+            classes.subtract(others)
+            kinds[QUERY] = len(records) - len(others)
+            for kind, number in kinds.items():
+                counts.records[kind] = counts.records.get(kind, 0) + number
+            for name, number in classes.items():
+                counts.queries[_class(name)] += number
+            for defect in block.defects:
+                counts.defects[defect.reason.value] += 1
+            self._count_kinds(kinds)
+            now = int(self._clock.now())
+            self._labels.forget(counts, now)
+            for record in special:
+                if record.status:
+                    self._count_failure(record, now)
+                elif record.kind in (AUDIT_START, AUDIT_STOP):
+                    counts.logging = int(record.kind == AUDIT_START)
+            self._move_on(records)
+
+    def _count_kinds(self, kinds: Counter[str]) -> None:
+        counts = self._counts
+        for event in counts.connects:
+            counts.connects[event] += kinds[event]
+        counts.disconnects += kinds[DISCONNECT]
+        counts.starts += kinds[AUDIT_START]
+        counts.stops += kinds[AUDIT_STOP]
+        if counts.logging is None:
+            counts.logging = 1
+
+    def _count_failure(self, record: AuditRecord, now: int) -> None:
+        counts, status = self._counts, record.status or 0
+        if record.kind == QUERY:
+            counts.query_failures[_class(record.command_class)] += 1
+            counts.query_errors[_NUMBERS.get(status, OTHER)] += 1
+        elif record.kind in _LOGINS:
+            if is_probe(status, record.user):
+                counts.probes += 1
+                return
+            counts.connect_failures[record.kind, *login_error(status, record.format)] += 1
+            if lookup(status, record.format).category not in _NOBODYS:
+                source = source_of(record.ip, record.host)
+                for table, metric, (value, odd) in (
+                    (counts.by_account, CAPPED[0], self._labels.user(record.user or "")),
+                    (counts.by_source, CAPPED[1], self._labels.source(source)),
+                ):
+                    reason = self._labels.add(table, value, now) or odd
+                    if reason:
+                        counts.untracked[metric, reason] += 1
+
+    def _move_on(self, records: Sequence[AuditRecord]) -> None:
+        """Note the event time of the newest record: the last of a block is close enough."""
+        last = next((record.timestamp for record in reversed(records) if record.timestamp), None)
+        if last is not None:
+            self._counts.newest = max(self._counts.newest or 0.0, seconds_of(last))
+
+    def view(self) -> AuditCounts:
+        """Copy the counts, as of now, for a scrape in another thread."""
+        with self._lock:
+            self._labels.forget(self._counts, int(self._clock.now()))
+            return msgspec.msgpack.decode(msgspec.msgpack.encode(self._counts), type=AuditCounts)
+
+    @property
+    def labels(self) -> Labels:
+        """Give the rules by which users and addresses become label values."""
+        return self._labels
+
+    def dump(self) -> bytes:
+        """Write the counts, and what the watcher knows."""
+        watcher = b"" if self._watcher is None else self._watcher.dump()
+        with self._lock:
+            return msgspec.msgpack.encode(_Saved(VERSION, self._upto, self._counts, watcher))
+
+    def load(self, state: bytes) -> None:
+        """Go on from `dump`. Raises MisconfiguredError where another program wrote it."""
+        try:
+            saved = msgspec.msgpack.decode(state, type=_Saved)
+        except msgspec.DecodeError as error:
+            raise MisconfiguredError(
+                f"the counts in the state cannot be read ({error}): another version of this "
+                "program wrote them. Rename the sink, and it begins anew"
+            ) from error
+        with self._lock:
+            _complete(saved.counts)
+            self._counts, self._upto = saved.counts, saved.upto
+        if self._watcher is not None and saved.watcher:
+            self._watcher.load(saved.watcher)
+
+    def check(self) -> Sequence[str]:
+        """Find nothing in the way: there is no target."""
+        return ()
+
+    def close(self) -> None:
+        """Give up nothing; the counts stay readable."""
+
+
+def _class(name: str | None) -> str:
+    return name if name in COMMAND_CLASSES else OTHER
+
+
+def _complete(counts: AuditCounts) -> None:
+    """Add what newer closed lists have and older states do not."""
+    empty = AuditCounts()
+    for name in AuditCounts.__struct_fields__:
+        table = getattr(empty, name)
+        if isinstance(table, dict):
+            setattr(counts, name, {**table, **getattr(counts, name)})

@@ -1,0 +1,76 @@
+"""Findings as documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+import pytest
+
+from shipper.detection import RULES, Detection, Sample
+from shipper.document.alert import alert, alert_lines, sentence
+from shipper.document.fields import FIELDS
+
+BURST = Detection(
+    "source_burst",
+    Sample("ab", 1900),
+    20,
+    1_788_220_800,
+    1_788_220_819,
+    source="203.0.113.9",
+    accounts=1,
+    samples=(Sample("ab", 0), Sample("ab", 100)),
+)
+
+
+def leaves(document: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    for key, value in document.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{path}{key}.")
+        else:
+            yield path + key
+
+
+def test_a_burst_as_a_document() -> None:
+    document = alert(BURST, path="/var/log/audit.log", ingested="2026-11-26T10:00:00.000Z")
+    assert document["event"]["kind"] == "alert"
+    assert document["event"]["start"] == "2026-09-01T00:00:00.000Z"
+    assert document["source"] == {"ip": "203.0.113.9"}
+    assert document["mysql"]["audit"]["alert"]["samples"] == ["ab-0", "ab-100"]
+    assert document["message"] == (
+        "many refused logins from one address, from 203.0.113.9, 20 in 19 seconds"
+    )
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_only_fields_of_the_table(rule: str) -> None:
+    full = Detection(
+        rule,
+        Sample("ab", 1),
+        9,
+        5,
+        9,
+        "\x1beve",
+        "web1",
+        3,
+        4,
+        1045,
+        (Sample("ab", 0),),
+        again=True,
+    )
+    document = alert(full, path="a.log", ingested="2026-11-26T10:00:00.000Z")
+    assert set(leaves(document)) <= set(FIELDS)
+    assert "still going on" in sentence(full)
+    assert document["source"] == {"domain": "web1"}
+
+
+def test_a_replay_writes_the_same_id_into_the_same_index() -> None:
+    first = alert_lines(BURST, "mysql-audit-", ingested="2026-11-26T10:00:00.000Z")
+    again = alert_lines(BURST, "mysql-audit-", ingested="2026-12-24T10:00:00.000Z")
+    action = orjson.loads(first.splitlines()[0])
+    assert action == orjson.loads(again.splitlines()[0])
+    assert action["create"] == {
+        "_index": "mysql-audit-2026.09.01",
+        "_id": "ab-1900-source_burst",
+    }
