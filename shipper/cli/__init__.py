@@ -18,6 +18,7 @@ from shipper.cli.dead_letters import dead_letters
 from shipper.cli.decode import decode
 from shipper.cli.report import report
 from shipper.cli.run import run
+from shipper.cli.setup import setup
 from shipper.cli.ship import ship
 from shipper.cli.state import status, verify
 from shipper.errors import MisconfiguredError, ShipperError
@@ -34,7 +35,7 @@ def cli() -> None:
     """Decode, ship and report the audit logs of MySQL-family servers."""
 
 
-for _command in (decode, ship, report, run, check, status, verify, dead_letters):
+for _command in (decode, ship, report, run, check, status, verify, dead_letters, setup):
     cli.add_command(_command)
 
 

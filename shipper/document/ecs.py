@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from shipper.codes import lookup
+from shipper.document.index_name import IndexName
 from shipper.model import (
     AUDIT_START,
     AUDIT_STOP,
@@ -66,7 +67,8 @@ class Place(Struct, frozen=True):
 
     segment: str = ""  # digest that names the segment, ASCII
     path: str = ""  # of the log file, for people
-    index: str = "mysql-audit-"  # prefix of the index name; the record's own day follows
+    index: str = "mysql-audit-%Y.%m.%d"  # see index_name.PATTERN
+    instance: str = ""  # the server whose log it is: the operator's name for it
 
 
 _WhatKey: TypeAlias = tuple[str, str, str | None, int | None, str]
@@ -104,11 +106,8 @@ class EcsEncoder:
         self._what: _Parts[_WhatKey, _What] = _Parts(_what)
         self._who: _Parts[tuple[str | None, ...], bytes] = _Parts(_who)
         self._action: _Parts[str, bytes] = _Parts(self._action_head)
-        segment, path = self._place.segment, self._place.path
-        self._log = b"%b}}%b" % (
-            b',"segment":%b' % _json(segment) if segment else b"",
-            b',"log":{"file":{"path":%b},"offset":' % _json(path) if path else b',"log":{"offset":',
-        )
+        self._index = IndexName(self._place.index)
+        self._log = b"}}%b" % _tail(self._place)
 
     def bulk(self, block: Block, ingested: str) -> bytes:
         """Give an action line and a document for every record of `block`.
@@ -175,15 +174,24 @@ class EcsEncoder:
 
     def _opening(self, stamp: str | None, ingested: str | None) -> tuple[bytes, bytes]:
         """Give what stands before and after the offset: the action line, the document's start."""
-        stamp = stamp or ingested
+        day, stamp = (stamp or "")[:10], stamp or ingested
         begin = b'{"@timestamp":"%b",' % stamp.encode() if stamp else b"{"
-        if ingested is None or stamp is None:
+        if ingested is None:
             return b"", begin
-        return self._action[stamp[:10]], b'"}}\n' + begin
+        return self._action[day], b'"}}\n' + begin
 
     def _action_head(self, day: str) -> bytes:
-        index = f"{self._place.index}{day.replace('-', '.')}"
-        return b'{"create":{"_index":%b,"_id":"%b-' % (_json(index), self._place.segment.encode())
+        index, segment = _json(self._index.of(day)), self._place.segment.encode()
+        return b'{"create":{"_index":%b,"_id":"%b-' % (index, segment)
+
+
+def _tail(place: Place) -> bytes:
+    """Encode what is the same in all documents of a place, up to the offset."""
+    log: dict[str, Any] = {"file": {"path": place.path}} if place.path else {}
+    log |= {"segment": place.segment} if place.segment else {}
+    service = {"type": "mysql"} | ({"name": place.instance} if place.instance else {})
+    tail = {"ecs": {"version": ECS_VERSION}, "service": service, "log": log | {"offset": 0}}
+    return b"," + _json(tail)[1:].removesuffix(b"0}}")
 
 
 def _what(key: _WhatKey) -> _What:
@@ -195,13 +203,12 @@ def _what(key: _WhatKey) -> _What:
         "action": "mysql-" + kind.replace("_", "-"),
         **_classify(kind, name, command_class, status),
     }
-    head: dict[str, Any] = {"ecs": {"version": ECS_VERSION}, "service": {"type": "mysql"}}
+    head = b""
     if status:
         event["code"] = str(status)
         code = lookup(status, format_)
-        head["error"] = {"code": str(status), "message": code.meaning}
-        if code.symbol:
-            head["error"]["type"] = code.symbol
+        known = {"type": code.symbol, "message": code.meaning} if code.symbol else {}
+        head = _json({"error": {"code": str(status)} | known})[1:-1] + b","
     audit = {
         "kind": kind,
         "name": name,
@@ -210,7 +217,7 @@ def _what(key: _WhatKey) -> _What:
         "command_class": command_class or None,
     }
     return _What(
-        _json(head)[1:-1] + b',"event":' + _json(event)[:-1],
+        head + b'"event":' + _json(event)[:-1],
         b'},"mysql":{"audit":'
         + _json({key: value for key, value in audit.items() if value is not None})[:-1],
     )
@@ -265,6 +272,24 @@ def _is_address(text: str | None) -> bool:
 # `extra` keys that have a field of their own; `serverhost` becomes host.name.
 _AUDIT_KEYS: Final = frozenset(("table", "connection_type"))
 _ROOT_KEYS: Final = frozenset(("serverhost",))
+# A flat_object stores "path=value" as one term, and Lucene refuses a document with a term of more
+# than 32,766 bytes. Seven keys of 200 and a value of 4096 characters, each of up to 4 bytes, fit.
+_KEY_MAX: Final = 200
+_TEXT_MAX: Final = 4096
+_DEPTH_MAX: Final = 6
+
+
+def _bounded(value: Any, depth: int) -> Any:
+    """Cut what a flat_object would refuse; the log has it in full, at the record's span."""
+    if isinstance(value, str):
+        return value[:_TEXT_MAX]
+    if isinstance(value, dict | list) and depth == 0:
+        return _json(value).decode()[:_TEXT_MAX]
+    if isinstance(value, dict):
+        return {key[:_KEY_MAX]: _bounded(each, depth - 1) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_bounded(each, depth - 1) for each in value]
+    return value
 
 
 def _audit_extra(record: AuditRecord) -> bytes:
@@ -277,7 +302,7 @@ def _audit_extra(record: AuditRecord) -> bytes:
         if key in _AUDIT_KEYS and isinstance(value, str):
             audit[key] = value
         elif key not in _ROOT_KEYS:
-            raw[key] = value
+            raw[key[:_KEY_MAX]] = _bounded(value, _DEPTH_MAX)
     if raw:
         audit["raw"] = raw
     return b"," + _json(audit)[1:-1] if audit else b""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from shipper.errors import UsageError
-from shipper.sink import counters, jsonl, sqlite
+from shipper.sink import counters, jsonl, opensearch, sqlite
 from shipper.sink.base import (
     Batch,
     Receipt,
@@ -29,6 +29,7 @@ SINKS: Final[dict[str, Kind]] = {
     "metrics": Kind(counters.Settings, counters.AuditCounters),
     "sqlite": Kind(sqlite.Settings, sqlite.SqliteStore),
     "jsonl": Kind(jsonl.Settings, jsonl.JsonLines),
+    "opensearch": Kind(opensearch.Settings, opensearch.OpenSearchSink),
 }
 # Those that `ship --to KIND:PATH` and `report --store KIND:PATH` can open without a configuration.
 _BY_PATH: Final = ("sqlite", "jsonl")

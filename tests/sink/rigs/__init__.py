@@ -13,10 +13,12 @@ from pathlib import Path
 
 from sink.rigs.base import Rig
 from sink.rigs.files import jsonl, sqlite
+from sink.rigs.opensearch import opensearch
 
 RIGS: dict[str, Callable[[Path], AbstractContextManager[Rig]]] = {
     "sqlite": sqlite,
     "jsonl": jsonl,
+    "opensearch": opensearch,
 }
 
 __all__ = ["RIGS", "Rig"]
