@@ -13,9 +13,10 @@ from types import FrameType
 from typing import Any, Final
 
 from shipper.app.lock import StateLock
+from shipper.app.observation import Observation
 from shipper.app.source import Remainder, RunningSource
 from shipper.clock import Clock
-from shipper.config import Config
+from shipper.config import Config, name_of
 from shipper.errors import ShipperError, UsageError
 from shipper.notices import Tell, Trouble
 
@@ -39,13 +40,14 @@ class Daemon:
         config: Config,
         reload: Callable[[], Config],
         clock: Clock,
-        tell: Tell,
+        observation: Observation,
     ) -> None:
         """`reload` gives the configuration anew; it may raise UsageError."""
         self._config = config
         self._reload = reload
         self._clock = clock
-        self._tell = tell
+        self._observation = observation
+        self._tell: Tell = observation.tell
         # A queue that a signal handler may put into, whatever it interrupts.
         self._wishes: SimpleQueue[Wish] = SimpleQueue()
         self._sources: list[RunningSource] = []
@@ -80,12 +82,14 @@ class Daemon:
                 self._config,
                 self._clock,
                 self._tell,
+                make=self._observation.maker(name_of(settings)),
             )
             source.on_failure = lambda: self.wish(Wish.FAIL)
             source.on_end = self._one_ended
             self._sources.append(source)
         for source in self._sources:
             source.start()
+        self._observation.running(self._config, self._sources)
 
     def _one_ended(self) -> None:
         self._ended += 1
@@ -105,7 +109,9 @@ class Daemon:
                 raise UsageError("`state` cannot change while running: restart instead")
         except ShipperError as error:
             self._tell(Trouble("", "", f"the configuration stays as it was: {error}"))
+            self._observation.metrics.reloaded(good=False)
             return
+        self._observation.metrics.reloaded(good=True)
         self._halt()
         self._config = config
         self._start()

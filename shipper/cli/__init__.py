@@ -9,18 +9,12 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
+from typing import Final
 
 import click
 
 from shipper import __version__
-from shipper.cli.check import check
-from shipper.cli.dead_letters import dead_letters
-from shipper.cli.decode import decode
-from shipper.cli.report import report
-from shipper.cli.run import run
-from shipper.cli.setup import setup
-from shipper.cli.ship import ship
-from shipper.cli.state import status, verify
 from shipper.errors import MisconfiguredError, ShipperError
 from shipper.terminal import printable
 
@@ -28,15 +22,37 @@ MISUSE = 2
 MISCONFIGURED = 3
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 
+# Command -> (module, name in it). Loaded when it is used: the daemon, which runs for months, does
+# without the libraries that only draw tables.
+_COMMANDS: Final = {
+    "check": ("shipper.cli.check", "check"),
+    "dead-letters": ("shipper.cli.dead_letters", "dead_letters"),
+    "decode": ("shipper.cli.decode", "decode"),
+    "report": ("shipper.cli.report", "report"),
+    "run": ("shipper.cli.run", "run"),
+    "setup": ("shipper.cli.setup", "setup"),
+    "ship": ("shipper.cli.ship", "ship"),
+    "status": ("shipper.cli.state", "status"),
+    "verify": ("shipper.cli.state", "verify"),
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class _Commands(click.Group):
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name = _COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="audit-shipper")
 def cli() -> None:
     """Decode, ship and report the audit logs of MySQL-family servers."""
-
-
-for _command in (decode, ship, report, run, check, status, verify, dead_letters, setup):
-    cli.add_command(_command)
 
 
 def main() -> None:

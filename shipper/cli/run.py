@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+from contextlib import closing, suppress
 
 import click
 
 from shipper.app.daemon import Daemon, signals
+from shipper.app.observation import Observation
 from shipper.clock import SystemClock
 from shipper.config import load_file
-from shipper.notices import Notice
 from shipper.terminal import printable
 
 UNFINISHED = 4  # stopped in time, but not everything was shipped
@@ -25,8 +25,10 @@ def run(context: click.Context, path: str) -> None:
     2 wrong configuration, 3 a target needs somebody's hand, 4 stopped before all was shipped.
     """
     config = load_file(path)
-    daemon = Daemon(config, lambda: load_file(path), SystemClock(), _log)
-    with signals(daemon):
+    clock = SystemClock()
+    observation = Observation(config, clock, _write)
+    daemon = Daemon(config, lambda: load_file(path), clock, observation)
+    with signals(daemon), closing(observation):
         remaining = daemon.run()
     for each in remaining:
         left = f"{each.size - each.position:,} bytes of {printable(each.path)}"
@@ -35,6 +37,7 @@ def run(context: click.Context, path: str) -> None:
         context.exit(UNFINISHED)
 
 
-def _log(notice: Notice) -> None:
-    if sys.stderr.isatty():
-        click.echo(printable(repr(notice), limit=300), err=True)
+def _write(line: str) -> None:
+    """Write a line of the log; a reader that went away must not stop the shipping."""
+    with suppress(OSError):
+        click.echo(line, err=True)

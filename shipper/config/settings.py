@@ -6,15 +6,17 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from shipper.config.document import read_document
 from shipper.config.loader import Choices, Loader
 from shipper.decode import FORMATS
+from shipper.detect import Settings as DetectSettings
 from shipper.errors import ConfigError, UsageError
+from shipper.observe.http import HttpSettings
 from shipper.settings import Seconds, Settings
 from shipper.sink import SINKS, SinkSettings
 from shipper.sink.jsonl import SOURCE
@@ -46,6 +48,9 @@ class Config(Settings, frozen=True, kw_only=True):
     # Processes that the sources are spread over; more than there are sources is no use.
     workers: Annotated[int, Meta(ge=1, le=256)] = 1
     log: LogSettings = LogSettings()
+    # /metrics and health; the sink `metrics` counts what the audit log says. Default: no endpoint.
+    http: HttpSettings | None = None
+    detect: DetectSettings = DetectSettings()  # works on what the sink `metrics` gets
     # After SIGTERM: how long the log must be quiet to count as drained, and how long to try.
     # Kubernetes kills 30 s after it asked.
     drain_idle_seconds: Seconds = 2.0
@@ -94,13 +99,27 @@ def name_of(settings: SourceSettings | SinkSettings) -> str:
     return settings.name or str(settings.__struct_config__.tag)
 
 
+class _Kinds(Mapping[str, type[Struct]]):
+    """The settings classes of a table, each loaded when it is asked for."""
+
+    def __init__(self, table: Mapping[str, Any]) -> None:
+        self._table = table
+
+    def __getitem__(self, type_: str) -> type[Struct]:
+        settings: type[Struct] = self._table[type_].settings
+        return settings
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table)
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+
 def load(text: str, env: Mapping[str, str], read_file: Callable[[str], str]) -> Config:
     """Read a configuration. Raises ConfigError with every mistake."""
     value, problems = read_document(text, env)
-    choices: Choices = {
-        SourceSettings: {type_: kind.settings for type_, kind in SOURCES.items()},
-        SinkSettings: {type_: kind.settings for type_, kind in SINKS.items()},
-    }
+    choices: Choices = {SourceSettings: _Kinds(SOURCES), SinkSettings: _Kinds(SINKS)}
     loader = Loader(choices, read_file)
     config = loader.load(Config, value)
     problems += loader.problems

@@ -1,11 +1,15 @@
-"""Where records go. One file a sink; SINKS is the one table of them."""
+"""Where records go. One file a sink; SINKS is the one table of them.
+
+A sink's module is loaded when a configuration names it: the client libraries of sinks that are not
+used would cost a sidecar more memory than everything else together.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any, Final, NamedTuple
 
 from shipper.errors import UsageError
-from shipper.sink import counters, jsonl, opensearch, sqlite
 from shipper.sink.base import (
     Batch,
     Receipt,
@@ -18,18 +22,30 @@ from shipper.sink.base import (
 
 
 class Kind(NamedTuple):
-    """One kind of sink: what it can be told, and how it is made."""
+    """One kind of sink: the module that has its `Settings`, and the class that they make."""
 
-    settings: type[SinkSettings]
-    make: Any  # (settings, Surroundings) -> Sink
+    module: str
+    name: str
+
+    @property
+    def settings(self) -> type[SinkSettings]:
+        """Give what it can be told."""
+        settings: type[SinkSettings] = import_module(self.module).Settings
+        return settings
+
+    def make(self, settings: SinkSettings, surroundings: Surroundings) -> Sink:
+        """Make a sink; it connects to nothing yet."""
+        made: Any = getattr(import_module(self.module), self.name)
+        sink: Sink = made(settings, surroundings)
+        return sink
 
 
 # `type:` in the configuration -> the sink.
 SINKS: Final[dict[str, Kind]] = {
-    "metrics": Kind(counters.Settings, counters.AuditCounters),
-    "sqlite": Kind(sqlite.Settings, sqlite.SqliteStore),
-    "jsonl": Kind(jsonl.Settings, jsonl.JsonLines),
-    "opensearch": Kind(opensearch.Settings, opensearch.OpenSearchSink),
+    "metrics": Kind("shipper.sink.counters", "AuditCounters"),
+    "sqlite": Kind("shipper.sink.sqlite", "SqliteStore"),
+    "jsonl": Kind("shipper.sink.jsonl", "JsonLines"),
+    "opensearch": Kind("shipper.sink.opensearch", "OpenSearchSink"),
 }
 # Those that `ship --to KIND:PATH` and `report --store KIND:PATH` can open without a configuration.
 _BY_PATH: Final = ("sqlite", "jsonl")
@@ -37,9 +53,8 @@ _BY_PATH: Final = ("sqlite", "jsonl")
 
 def make_sink(settings: SinkSettings, surroundings: Surroundings | None = None) -> Sink:
     """Make the sink that `settings` belong to; connects to nothing yet."""
-    kind = next(kind for kind in SINKS.values() if kind.settings is type(settings))
-    sink: Sink = kind.make(settings, surroundings or Surroundings())
-    return sink
+    kind = SINKS[str(settings.__struct_config__.tag)]
+    return kind.make(settings, surroundings or Surroundings())
 
 
 def open_sink(target: str) -> RememberingSink:
@@ -53,9 +68,10 @@ def open_sink(target: str) -> RememberingSink:
         known = " or ".join(f"{kind}:PATH" for kind in _BY_PATH)
         raise UsageError(f"cannot ship to {target!r}: write {known}")
     settings: Any = SINKS[kind].settings
-    sink: RememberingSink = SINKS[kind].make(settings(path=path), Surroundings())
+    sink: Any = SINKS[kind].make(settings(path=path), Surroundings())
     sink.prepare()
-    return sink
+    opened: RememberingSink = sink
+    return opened
 
 
 __all__ = [

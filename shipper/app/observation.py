@@ -1,0 +1,153 @@
+"""What others see of the daemon: its log, its metrics, the HTTP endpoint, and the detector."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from shipper import __version__
+from shipper.app.source import RunningSource
+from shipper.clock import Clock
+from shipper.config import Config, name_of
+from shipper.detect import Detector
+from shipper.lane.parcel import ledgered
+from shipper.model import Block
+from shipper.notices import Detected, Notice, Tell
+from shipper.observe.audit import Audited
+from shipper.observe.http import Endpoint, health_route, metrics_route
+from shipper.observe.logs import Log
+from shipper.observe.metrics import Metrics, Pending, Pulls
+from shipper.sink import Sink, SinkSettings, make_sink
+from shipper.sink.base import Surroundings
+from shipper.sink.counters import AuditCounters
+
+
+class Sentry:
+    """A detector beside the counts of one source; tells what it finds."""
+
+    def __init__(self, detector: Detector, tell: Tell) -> None:
+        """Take records from the lane's thread, and questions from that of a scrape."""
+        self._detector = detector
+        self._tell = tell
+        self._lock = threading.Lock()
+
+    def see(self, block: Block, segment: str, source: str) -> None:
+        """Look at a block, and tell."""
+        with self._lock:
+            found = self._detector.see(block, segment)
+        for detection in found:
+            self._tell(Detected(source, detection))
+
+    def dump(self) -> bytes:
+        """Write what the detector knows."""
+        with self._lock:
+            return self._detector.dump()
+
+    def load(self, saved: bytes) -> bool:
+        """Go on where `dump` was; False where another version wrote that."""
+        with self._lock:
+            return self._detector.load(saved)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Give how many findings each rule had."""
+        with self._lock:
+            return self._detector.counts
+
+    def failed_accounts(self, top: int = 20) -> list[tuple[str, int]]:
+        """Give the sources with most accounts refused."""
+        with self._lock:
+            return self._detector.failed_accounts(top)
+
+
+class Observation:
+    """Hears everything; gives it to whoever asks."""
+
+    def __init__(self, config: Config, clock: Clock, write: Callable[[str], None]) -> None:
+        """`write` takes a line of the log. Raises MisconfiguredError where HTTP cannot listen."""
+        self._config = config
+        self._audited: dict[str, Audited] = {}
+        self._sources: Sequence[RunningSource] = ()
+        self._started = False
+        pulls = Pulls(lambda: list(self._audited.values()), self._pending, self._dead_letter_bytes)
+        self.metrics = Metrics(clock, pulls, version=__version__)
+        self._log = Log(
+            write,
+            clock,
+            as_json=config.log.format == "json",
+            level=config.log.level,
+            count=self.metrics.logged,
+        )
+        self.endpoint: Endpoint | None = None
+        if config.http is not None:
+            self.endpoint = Endpoint(
+                config.http,
+                {
+                    "/metrics": metrics_route(self.metrics.collect),
+                    "/livez": health_route(self._dead),
+                    "/readyz": health_route(self._unready),
+                },
+            )
+            self.endpoint.start()
+
+    def tell(self, notice: Notice) -> None:
+        """Count a notice, and log it."""
+        self.metrics.hear(notice)
+        self._log.hear(notice)
+
+    def maker(self, source: str) -> Callable[[SinkSettings, Surroundings], Sink]:
+        """Give what makes the sinks of a source, so that they are seen from the start."""
+
+        def make(settings: SinkSettings, surroundings: Surroundings) -> Sink:
+            sink = make_sink(settings, surroundings)
+            self.metrics.expect(source, name_of(settings))
+            if isinstance(sink, AuditCounters):
+                sentry = Sentry(Detector(self._config.detect), self.tell)
+                sink.watch(sentry)
+                labels = sink.labels
+                self._audited[source] = Audited(
+                    source, sink.view, sentry, lambda address: labels.source(address)[0]
+                )
+            return sink
+
+        return make
+
+    def running(self, config: Config, sources: Sequence[RunningSource]) -> None:
+        """Note that these sources run now, and are what is asked about from here on."""
+        self._config = config
+        self._sources = tuple(sources)
+        names = {source.name for source in sources}
+        for gone in self._audited.keys() - names:
+            del self._audited[gone]
+        self._started = True
+
+    def close(self) -> None:
+        """Stop answering."""
+        if self.endpoint is not None:
+            self.endpoint.close()
+
+    def _dead(self) -> list[str]:
+        return [f"{source.name}: {error}" for source in self._sources for error in source.failed]
+
+    def _unready(self) -> list[str]:
+        """Say why not; never because of a target: MySQL must not leave its service for that."""
+        return self._dead() if self._started else ["the sources are not open yet"]
+
+    def _pending(self) -> Iterator[Pending]:
+        for source in self._sources:
+            segments = source.catalog.segments()
+            for lane in source.lanes:
+                left = (ledgered(one).size - lane.position(one) for one in segments)
+                yield Pending(source.name, lane.name, sum(max(0, size) for size in left))
+
+    def _dead_letter_bytes(self) -> int:
+        return sum(_sizes(Path(self._config.state).glob("*.dead-letters.ndjson*")))
+
+
+def _sizes(paths: Iterable[Path]) -> Iterator[int]:
+    for path in paths:
+        try:
+            yield path.stat().st_size
+        except OSError:  # gone meanwhile
+            continue

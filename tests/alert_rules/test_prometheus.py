@@ -1,0 +1,132 @@
+"""The Prometheus rules: valid, tested, documented, and about metrics that exist."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from alert_rules.cases import CASES, Group
+from servers import need
+
+from shipper.detection import RULES
+from shipper.observe.families import FAMILIES, HISTOGRAM
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / "alert-rules" / "prometheus").glob("*.rules.yml"))
+RUNBOOKS = ROOT / "docs" / "runbooks"
+# Not ours: the scrape's own, and mysqld_exporter's counter that MySQLAuditSilent needs.
+FOREIGN = {
+    "up": {"job", "instance"},
+    "mysql_global_status_connections": set[str](),
+}
+TARGET_LABELS = {"namespace", "pod", "job", "instance"}
+WORDS = {"by", "on", "and", "or", "unless", "offset", "sum", "max", "min", "increase", "rate"}
+WORDS |= {"time", "deriv", "max_over_time", "min_over_time", "absent_over_time"}
+
+
+def rules() -> list[dict[str, Any]]:
+    groups = [g for file in FILES for g in yaml.safe_load(file.read_text("utf-8"))["groups"]]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+ALERTS = [rule for rule in rules() if "alert" in rule]
+RECORDS = {rule["record"]: rule["expr"] for rule in rules() if "record" in rule}
+
+
+def test_promtool_accepts_the_files() -> None:
+    promtool = need("promtool")
+    checked = subprocess.run(
+        [promtool, "check", "rules", *FILES], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_each_alert_fires_holds_and_clears_when_it_should(tmp_path: Path) -> None:
+    promtool = need("promtool")
+    file = tmp_path / "rules.test.yml"
+    document = Group().document([str(file) for file in FILES])
+    file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    tested = subprocess.run(
+        [promtool, "test", "rules", file], capture_output=True, text=True, check=False
+    )
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def test_every_alert_has_cases_that_fire_and_that_do_not() -> None:
+    names = {alert["alert"] for alert in ALERTS}
+    assert {case.alert for case in CASES if case.firing} == names
+    assert {case.alert for case in CASES if case.silent} == names
+    labelled = {case.alert for case in CASES if case.labels}
+    assert labelled == names
+
+
+def test_every_alert_has_its_runbook_and_every_runbook_its_alert() -> None:
+    names = {alert["alert"] for alert in ALERTS}
+    assert names == {page.stem for page in RUNBOOKS.glob("*.md")}
+    for name in names:
+        text = (RUNBOOKS / f"{name}.md").read_text(encoding="utf-8")
+        lines = text.splitlines()
+        assert lines[0] == f"# {name}"
+        sections = [line[3:] for line in lines if line.startswith("## ")]
+        assert sections == ["Meaning", "Impact", "Diagnosis", "Mitigation"], name
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
+def test_conventions(alert: dict[str, Any]) -> None:
+    assert re.fullmatch(r"(MySQLAudit|AuditShipper)([A-Z][A-Za-z]+)", alert["alert"])
+    assert alert["labels"]["severity"] in {"critical", "warning", "info"}
+    notes = alert["annotations"]
+    assert notes["summary"].endswith(".")
+    assert "{{" not in notes["summary"]
+    assert notes["runbook_url"] == f"docs/runbooks/{alert['alert']}.md"
+    assert (ROOT / notes["runbook_url"]).is_file()
+    used = set(re.findall(r"\$labels\.(\w+)", notes["description"]))
+    kept = {
+        name.strip()
+        for by in re.findall(r"by \(([^)]*)\)", alert["expr"])[:1]
+        for name in by.split(",")
+    }
+    assert used <= kept
+
+
+def _names(expr: str) -> dict[str, set[str]]:
+    """Metric names of an expression, each with the labels of its matchers."""
+    expr = re.sub(r"\b(?:by|on)\s*\([^)]*\)", "", expr)
+    found = {}
+    for name, matchers in re.findall(r"([a-z_][a-z0-9_:]*)\s*(\{[^}]*\})?(?![\w(])", expr):
+        if name not in WORDS and ("_" in name or name == "up"):
+            found[name] = set(re.findall(r"(\w+)\s*[=!]~?", matchers))
+    return found
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.get("alert") or rule["record"])
+def test_only_metrics_and_labels_that_exist(rule: dict[str, Any]) -> None:
+    names = _names(rule["expr"])
+    assert names
+    grouped = {
+        label.strip()
+        for by in re.findall(r"(?:by|on) \(([^)]*)\)", rule["expr"])
+        for label in by.split(",")
+    }
+    available: set[str] = set()
+    for name, matched in names.items():
+        labels: set[str] = set(TARGET_LABELS)
+        for metric in _names(RECORDS[name]) if name in RECORDS else [name]:
+            if metric in FOREIGN:
+                labels |= FOREIGN[metric]
+            else:
+                assert FAMILIES[metric].type != HISTOGRAM
+                labels |= set(FAMILIES[metric].labels)
+        assert matched <= labels, name
+        available |= labels
+    assert grouped <= available
+
+
+def test_rules_of_the_detector_are_spelt_right() -> None:
+    for rule in rules():
+        for value in re.findall(r'rule=~?"([^"]*)"', rule["expr"]):
+            assert set(value.split("|")) <= set(RULES)
