@@ -355,28 +355,34 @@ def _runbook_link(alert: str) -> list[Json]:
     if not alert:
         return []
     url = f"${{runbooks}}/{alert}.md"
-    return [{"targetBlank": True, "title": f"Runbook {alert}", "url": url}]
+    link = {"icon": "doc", "targetBlank": True, "title": f"Runbook {alert}", "type": "link"}
+    return [_LINK | link | {"url": url}]
+
+
+_LINK: Final = {
+    "asDropdown": False,
+    "icon": "external link",
+    "includeVars": False,
+    "keepTime": False,
+    "tags": [],
+    "targetBlank": False,
+    "title": "",
+    "tooltip": "",
+    "type": "link",
+    "url": "",
+}
 
 
 def _links() -> Json:
-    return {
-        "asDropdown": False,
-        "icon": "external link",
-        "includeVars": True,
-        "keepTime": True,
-        "tags": [TAG],
-        "targetBlank": False,
-        "title": "",
-        "tooltip": "The other dashboards of the audit log",
-        "type": "dashboards",
-        "url": "",
-    }
+    """Give links to the other dashboards of the audit log, which Grafana finds by their tag."""
+    tooltip = "The other dashboards of the audit log"
+    found = {"tags": [TAG], "tooltip": tooltip, "type": "dashboards"}
+    return _LINK | found | {"includeVars": True, "keepTime": True}
 
 
 def datasource(type_: str) -> Json:
     """Give the variable that chooses the data source."""
     return {
-        "current": {},
         "hide": 0,
         "includeAll": False,
         "label": "Data source",
@@ -398,14 +404,13 @@ def label_values(name: str, label: str, metric: str) -> Json:
         "allValue": ".*",
         "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
         "datasource": PROMETHEUS,
-        "definition": query,
         "hide": 0,
         "includeAll": True,
         "label": label,
         "multi": True,
         "name": name,
         "options": [],
-        "query": {"qryType": 1, "query": query, "refId": "PrometheusVariableQueryEditor-VariableQuery"},
+        "query": {"qryType": 1, "query": query, "refId": "labels"},
         "refresh": 2,
         "regex": "",
         "skipUrlSync": False,

@@ -176,7 +176,6 @@ def _terms_variable(name: str, label: str, field: str) -> Json:
         "allValue": ALL,
         "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
         "datasource": OPENSEARCH,
-        "definition": query,
         "hide": 0,
         "includeAll": True,
         "label": label,

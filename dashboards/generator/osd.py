@@ -20,6 +20,7 @@ NAMESPACE: Final = uuid.UUID("5d0fb1c8-6c5d-5b7e-9d0e-5a1f6f0f7d11")
 # The indexes of the sink `opensearch`; `setup dashboards` puts in its `index` where that differs.
 PATTERN: Final = "mysql-audit-*"
 TIME_FIELD: Final = "@timestamp"
+TITLE: Final = "MySQL audit: "
 COLUMNS: Final = 48
 MIGRATIONS: Final = {
     "index-pattern": "7.6.0",
@@ -212,18 +213,19 @@ def _source(query: str) -> str:
 
 
 def visualization(made: Vis) -> Json:
-    """Give a visualization."""
+    """Give a visualization; its title says whose it is, in a list with those of others."""
+    title = f"{TITLE}{made.title}"
     aggs = [_metric(metric, index + 1) for index, metric in enumerate(made.metrics)]
     aggs += [_split(split, len(aggs) + index + 1) for index, split in enumerate(made.splits)]
     state = {
         "aggs": aggs,
         "params": _params(made),
-        "title": made.title,
+        "title": title,
         "type": made.type,
     }
-    attributes = _attributes(made.title, made.description, state, _source(made.query))
+    attributes = _attributes(title, made.description, state, _source(made.query))
     reference = _reference("index-pattern", "records", _SEARCH_INDEX)
-    return _object("visualization", made.title, attributes, [reference])
+    return _object("visualization", title, attributes, [reference])
 
 
 def plain(title: str, description: str, state: Json, references: Sequence[Json] = ()) -> Json:
@@ -427,6 +429,7 @@ def dashboard(made: Dashboard) -> Json:
             }
         )
         target = object_of(placed.what)
+        panels[-1]["title"] = target["attributes"]["title"].removeprefix(TITLE)
         references.append({"id": target["id"], "name": f"panel_{index}", "type": target["type"]})
         x, tallest = x + placed.width, max(tallest, placed.height)
     attributes = {
