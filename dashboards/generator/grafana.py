@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
+from msgspec import Struct
+
 SCHEMA_VERSION: Final = 42
 COLUMNS: Final = 24  # width of Grafana's grid
 TAG: Final = "mysql-audit"
@@ -42,7 +44,7 @@ class Query(NamedTuple):
     legend: str = ""
 
 
-class Panel(NamedTuple):
+class Panel(Struct, frozen=True):
     """One panel, as its table has it. Sizes are columns (of 24) and rows (of about 36 pixels)."""
 
     kind: str  # one of KINDS
@@ -56,7 +58,7 @@ class Panel(NamedTuple):
     decimals: int | None = None
     colors: dict[str, str] = {}  # by the name of a series
     columns: dict[str, str] = {}  # of a table: label -> its heading, in this order
-    values: Sequence[str] = ()  # of a table with several queries: the heading of each one's number
+    values: Sequence[str] = ()  # of a table with several queries: heading of each one's number
     options: Json = {}
     custom: Json = {}
     mappings: Sequence[Json] = ()
@@ -267,8 +269,7 @@ def _panel(panel: Panel, number: int, grid: Json) -> Json:
         "links": _runbook_link(panel.runbook),
         "options": kind.options | panel.options,
         "targets": [
-            _target(query, kind, chr(ord("A") + index))
-            for index, query in enumerate(panel.queries)
+            _target(query, kind, chr(ord("A") + index)) for index, query in enumerate(panel.queries)
         ],
         "title": panel.title,
         "transformations": _transformations(panel),
@@ -336,7 +337,9 @@ def _transformations(panel: Panel) -> list[Json]:
     numbers = {"Value": VALUE}
     if panel.values:
         letters = (chr(ord("A") + index) for index in range(len(panel.values)))
-        numbers = {f"Value #{letter}": name for letter, name in zip(letters, panel.values, strict=True)}
+        numbers = {
+            f"Value #{letter}": name for letter, name in zip(letters, panel.values, strict=True)
+        }
     names = {**panel.columns, **numbers}
     organize = {
         "excludeByName": {"Time": True},

@@ -205,7 +205,8 @@ _GUESSING: Final = (
         "and the detector speak.",
         [
             Query(
-                f"topk(10, sum by (source_ip) ({grown(BY_SOURCE, f'$scope, {_NOBODY}', '5m')})) > 0",
+                "topk(10, sum by (source_ip) "
+                f"({grown(BY_SOURCE, f'$scope, {_NOBODY}', '5m')})) > 0",
                 "{{source_ip}}",
             )
         ],
@@ -280,7 +281,12 @@ _BESIDE: Final = (
         "Health probes",
         "Connections that broke off in the handshake with no user named, a second: load balancers. "
         "They count as attempts and never as refused.",
-        [Query("sum by (pod) (rate(mysql_audit_connect_probes_total{$scope}[$__rate_interval]))", "{{pod}}")],
+        [
+            Query(
+                "sum by (pod) (rate(mysql_audit_connect_probes_total{$scope}[$__rate_interval]))",
+                "{{pod}}",
+            )
+        ],
         unit="ops",
         height=7,
     ),

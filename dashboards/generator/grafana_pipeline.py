@@ -1,4 +1,4 @@
-"""The dashboard "Pipeline health": is the audit log shipped whole, and in time?"""
+"""The dashboard "Pipeline health": whether the log is shipped whole and in time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 from dashboards.generator.grafana import Board, Panel, Query, Row, annotation, bad_from, where
 
-_JOB: Final = '{$scope} and on (job, instance) audit_shipper_build_info{$scope}'
+_JOB: Final = "{$scope} and on (job, instance) audit_shipper_build_info{$scope}"
 # taken = filtered + acknowledged + duplicates + dead letters + dropped + returned + pending
 IDENTITY: Final = (
     "sum by (namespace, pod, sink) (audit_shipper_sink_taken_records_total{$scope})\n"
@@ -222,7 +222,14 @@ _FLOW: Final = (
             )
         ],
         decimals=0,
-        options={"legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": False}},
+        options={
+            "legend": {
+                "calcs": [],
+                "displayMode": "list",
+                "placement": "bottom",
+                "showLegend": False,
+            }
+        },
     ),
     Panel(
         "table",
@@ -277,7 +284,8 @@ _TROUBLE: Final = (
         "Time since a lane last saved how far it is. It grows while there is nothing to ship.",
         [
             Query(
-                "max by (source, sink) (time() - audit_shipper_checkpoint_timestamp_seconds{$scope})",
+                "max by (source, sink) "
+                "(time() - audit_shipper_checkpoint_timestamp_seconds{$scope})",
                 "{{source}} to {{sink}}",
             )
         ],
@@ -398,7 +406,8 @@ _PROCESS: Final = (
     Panel(
         "table",
         "Versions",
-        "What runs where, and whether its configuration is the one on disk (1) or an older one (0).",
+        "What runs where, and whether its configuration is the one on disk (1) or an older one "
+        "(0).",
         [
             Query(
                 "sum by (namespace, pod, version, python_version) (audit_shipper_build_info{$scope}"

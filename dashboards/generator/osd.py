@@ -468,5 +468,3 @@ def bundle(made: Dashboard) -> Iterator[Json]:
     for kind in ("search", "visualization"):
         yield from (each for each in objects.values() if each["type"] == kind)
     yield dashboard(made)
-
-

@@ -244,10 +244,16 @@ FAILED_LOGINS: Final = Dashboard(
             "Refused logins by error", "Why they were refused.", REFUSED, "error.type", "Error"
         ),
         _table(
-            "Refused by account", "Accounts with most refused logins.", REFUSED, ("user.name", "Account")
+            "Refused by account",
+            "Accounts with most refused logins.",
+            REFUSED,
+            ("user.name", "Account"),
         ),
         _table(
-            "Refused by address", "Addresses with most refused logins.", REFUSED, ("source.ip", "Address")
+            "Refused by address",
+            "Addresses with most refused logins.",
+            REFUSED,
+            ("source.ip", "Address"),
         ),
         _table(
             "Refused by host name",
@@ -278,10 +284,12 @@ ACTIVITY: Final = Dashboard(
     (
         _count("Records", "All records.", RECORDS),
         _count("Statements", "Statements.", STATEMENTS),
-        _count("Failed statements", "Statements that ended with an error.", f"{STATEMENTS} AND event.outcome:failure"),
         _count(
-            "Users", "Different users.", RECORDS, Metric("cardinality", "user.name", "Users")
+            "Failed statements",
+            "Statements that ended with an error.",
+            f"{STATEMENTS} AND event.outcome:failure",
         ),
+        _count("Users", "Different users.", RECORDS, Metric("cardinality", "user.name", "Users")),
         _by_time("Records by action", "What was done.", RECORDS, "event.action", "Action"),
         _by_time(
             "Statements by class",
@@ -291,7 +299,9 @@ ACTIVITY: Final = Dashboard(
             "Class",
         ),
         _table("Busiest users", "Users with most records.", RECORDS, ("user.name", "User")),
-        _table("Busiest schemas", "Schemas with most records.", RECORDS, ("db.namespace", "Schema")),
+        _table(
+            "Busiest schemas", "Schemas with most records.", RECORDS, ("db.namespace", "Schema")
+        ),
         _table(
             "Tables",
             "Tables with most records, of servers that write them.",
@@ -351,7 +361,10 @@ PIPELINE: Final = Dashboard(
     (
         _count("Records", "All records.", RECORDS),
         _count(
-            "Servers", "Servers that send.", RECORDS, Metric("cardinality", "service.name", "Servers")
+            "Servers",
+            "Servers that send.",
+            RECORDS,
+            Metric("cardinality", "service.name", "Servers"),
         ),
         _count(
             "Segments of logs",
@@ -389,7 +402,12 @@ PIPELINE: Final = Dashboard(
         _table("Records by format", "Formats.", RECORDS, ("mysql.audit.format", "Format")),
         _table("Records by file", "Log files.", RECORDS, ("log.file.path", "File")),
         _table("Records by kind", "What records are about.", RECORDS, ("mysql.audit.kind", "Kind")),
-        _table("Servers' own names of events", "As the servers write them.", RECORDS, ("mysql.audit.name", "Event")),
+        _table(
+            "Servers' own names of events",
+            "As the servers write them.",
+            RECORDS,
+            ("mysql.audit.name", "Event"),
+        ),
     ),
 )
 DASHBOARDS: Final = {
