@@ -95,9 +95,7 @@ def failed_logins(  # noqa: PLR0913 one argument for each option
 def _write(path: Path, content: bytes) -> None:
     """Write a file that only its owner can read: it holds user names and addresses."""
     try:
-        with open(  # noqa: PTH123 Path.open has no opener
-            path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)
-        ) as file:
+        with open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             file.write(content)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
