@@ -18,7 +18,7 @@ LOG ?= $(SAMPLES)
 STORE ?= build/$(if $(filter file,$(origin LOG)),samples,audit).db
 SECONDS ?= 60
 
-.PHONY: setup run test check fmt bench detection fuzz servers clean
+.PHONY: setup run test check fmt bench demo detection fuzz servers clean
 
 setup: $(VENV)/.ready
 
@@ -46,6 +46,9 @@ fmt: setup
 
 bench: setup
 	$(BIN)/python tests/bench/bench.py
+
+demo: setup
+	$(BIN)/python tests/proof/stack.py
 
 detection: setup
 	$(BIN)/python tests/detect/score.py

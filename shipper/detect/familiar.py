@@ -38,7 +38,7 @@ class Familiar:
         pair = self._state.familiar.get(_key(login))
         return (
             pair is not None
-            and pair[0] < login.second
+            and pair[0] <= login.second
             and login.second // _DAY - pair[1] <= self._days
         )
 
