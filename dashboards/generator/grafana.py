@@ -64,7 +64,7 @@ class Panel(Struct, frozen=True):
     mappings: Sequence[Json] = ()
     runbook: str = ""  # name of the alert that this panel explains
     no_value: str = "0"
-    source: Json = PROMETHEUS
+    source: Json | None = None  # PROMETHEUS
 
 
 class Row(NamedTuple):
@@ -112,6 +112,7 @@ _LINE: Final = {
     "thresholdsStyle": {"mode": "off"},
 }
 _BARS: Final = _LINE | {
+    "axisSoftMax": 1,
     "drawStyle": "bars",
     "fillOpacity": 80,
     "gradientMode": "none",
@@ -261,7 +262,7 @@ def _heading(title: str, number: int, y: int) -> Json:
 def _panel(panel: Panel, number: int, grid: Json) -> Json:
     kind = KINDS.get(panel.kind) or _Kind(panel.kind, {}, {}, instant=False)
     return {
-        "datasource": panel.source,
+        "datasource": panel.source or PROMETHEUS,
         "description": panel.description,
         "fieldConfig": _fields(panel, kind),
         "gridPos": grid,
@@ -297,7 +298,7 @@ def _fields(panel: Panel, kind: _Kind) -> Json:
     custom = kind.custom | panel.custom
     if kind.type == "timeseries" and len(steps) > 1:
         custom |= {"thresholdsStyle": {"mode": "dashed"}}
-    defaults = {
+    defaults: Json = {
         "color": {"mode": kind.color},
         "custom": custom,
         "mappings": list(panel.mappings),

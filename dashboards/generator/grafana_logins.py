@@ -83,10 +83,10 @@ _OVERVIEW: Final = (
     ),
     Panel(
         "stat",
-        "Accounts tried by one address",
+        "Accounts by one address",
         "The most different accounts that one address was refused as, in the detector's sliding "
         "window. 5 is called spraying.",
-        [Query("max(mysql_audit_source_failed_accounts{$scope})")],
+        [Query("max(mysql_audit_source_failed_accounts{$scope}) or vector(0)")],
         width=4,
         height=4,
         decimals=0,
@@ -255,6 +255,7 @@ _GUESSING: Final = (
         ],
         width=8,
         decimals=0,
+        no_value="none",
         runbook="MySQLAuditDetection",
     ),
     Panel(
@@ -314,11 +315,12 @@ _BESIDE: Final = (
         [
             Query(
                 "sum by (metric, reason) (increase("
-                "audit_shipper_untracked_label_values_total{$scope}[$__range]))"
+                "audit_shipper_untracked_label_values_total{$scope}[$__range])) > 0"
             )
         ],
         height=7,
         decimals=0,
+        no_value="none",
         thresholds=bad_from(1),
         columns={"metric": "Metric", "reason": "Reason"},
         runbook="AuditShipperLabelValuesCapped",

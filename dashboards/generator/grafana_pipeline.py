@@ -99,7 +99,8 @@ _LAG: Final = (
         "lines",
         "Lag in seconds",
         "Age of the newest record that a sink acknowledged, while records wait for it. A quiet "
-        "log is no lag: then the line is at 0.",
+        "log is no lag: then the line is at 0. A sink that never acknowledged anything has no line: "
+        "see its bytes.",
         [
             Query(
                 "max by (pod, sink) ((time() - audit_shipper_sink_acked_record_timestamp_seconds"
@@ -134,7 +135,7 @@ _LAG: Final = (
         [
             Query(
                 "histogram_quantile(0.95, sum by (le, sink) (rate("
-                "audit_shipper_sink_delivery_latency_seconds_bucket{$scope}[$__rate_interval])))",
+                "audit_shipper_sink_delivery_latency_seconds_bucket{$scope}[$__rate_interval]))) >= 0",
                 "{{sink}}",
             )
         ],
@@ -150,7 +151,7 @@ _LAG: Final = (
         [
             Query(
                 "histogram_quantile(0.95, sum by (le, sink) (rate("
-                "audit_shipper_sink_request_duration_seconds_bucket{$scope}[$__rate_interval])))",
+                "audit_shipper_sink_request_duration_seconds_bucket{$scope}[$__rate_interval]))) >= 0",
                 "{{sink}}",
             )
         ],
@@ -208,6 +209,7 @@ _FLOW: Final = (
                 "{{record_class}}",
             )
         ],
+        width=12,
         decimals=0,
     ),
     Panel(
@@ -217,19 +219,13 @@ _FLOW: Final = (
         [
             Query(
                 "sum by (sink, filter) (increase("
-                "audit_shipper_records_filtered_total{$scope}[$__rate_interval]))",
+                "audit_shipper_records_filtered_total{$scope}[$__rate_interval])) > 0",
                 "{{sink}} {{filter}}",
             )
         ],
+        width=12,
         decimals=0,
-        options={
-            "legend": {
-                "calcs": [],
-                "displayMode": "list",
-                "placement": "bottom",
-                "showLegend": False,
-            }
-        },
+        no_value="none",
     ),
     Panel(
         "table",
@@ -242,6 +238,8 @@ _FLOW: Final = (
             Query("sum by (pod, sink) (audit_shipper_sink_pending_records{$scope})"),
             Query(f"sum by (pod, sink) (\n{IDENTITY}\n)"),
         ],
+        width=24,
+        height=7,
         decimals=0,
         columns={"pod": "Pod", "sink": "Sink"},
         values=("Taken", "Acknowledged", "Waiting", "Unaccounted"),
@@ -260,6 +258,7 @@ _TROUBLE: Final = (
             )
         ],
         decimals=0,
+        no_value="none",
         runbook="AuditShipperSinkDown",
     ),
     Panel(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from copy import copy
 from typing import Any, Final
 
 from msgspec import Struct
@@ -44,15 +45,17 @@ TEXT_MAX: Final = 256
 _LOGINS: Final = frozenset((CONNECT, CHANGE_USER))
 
 
-class RefusedLogin(Struct, frozen=True):
-    """A login that a server refused."""
+class RefusedLogin(Struct):
+    """Logins that a server refused: of the same user, from the same source, for the same reason."""
 
-    time: str | None  # RFC 3339, as the record has it
     log: str  # name of the source, from the configuration
     user: str
     source: str  # address, host name or "(socket)"
     error: int
     symbol: str
+    first: str | None = None  # RFC 3339, as the record has it
+    last: str | None = None
+    count: int = 0
 
 
 class Event(Struct):
@@ -70,7 +73,7 @@ class Event(Struct):
 class Outcome(Struct):
     """How a sink does."""
 
-    failure: str | None = None  # of the last attempt, one of sink.base.FAILURES
+    failure: str | None = None  # of the last attempt: one of sink.base.FAILURES, or "trouble"
     tried: bool = False
     records: int = 0  # acknowledged since the start
     newest: float | None = None  # event time of the newest acknowledged record
@@ -108,7 +111,7 @@ class Recent:
         self._clock = clock
         self._lock = threading.Lock()
         self.started = clock.now()
-        self._refused: deque[RefusedLogin] = deque(maxlen=REFUSED_MAX)
+        self._refused: dict[tuple[str, str, str, int], RefusedLogin] = {}
         self._findings: deque[tuple[float, str, Detection]] = deque(maxlen=FINDINGS_MAX)
         self._events: dict[tuple[str, str, str], Event] = {}
         self._outcomes: dict[tuple[str, str], Outcome] = {}
@@ -132,7 +135,21 @@ class Recent:
         if refused:
             with self._lock:
                 self._refusals.add(self._clock.now(), len(refused))
-                self._refused.extend(_login(record, log) for record in refused[-REFUSED_MAX:])
+                for record in refused:
+                    self._refuse(record, log)
+
+    def _refuse(self, record: AuditRecord, log: str) -> None:
+        user, status = (record.user or "")[:TEXT_MAX], record.status or 0
+        key = log, user, source_of(record.ip, record.host), status
+        # Removed and put in again: the newest are at the end.
+        login = self._refused.pop(key, None)
+        if login is None:
+            symbol = lookup(status, record.format).symbol
+            login = RefusedLogin(*key, symbol, first=record.timestamp)
+        login.last, login.count = record.timestamp, login.count + 1
+        self._refused[key] = login
+        if len(self._refused) > REFUSED_MAX:
+            del self._refused[next(iter(self._refused))]
 
     # --- one method a kind of notice ---------------------------------------------------------
 
@@ -156,7 +173,9 @@ class Recent:
         kind, now = type(notice).__name__.lower(), self._clock.now()
         sink = getattr(notice, "sink", "")
         key = kind, notice.source, sink
-        # Removed and put in again: the newest are at the end.
+        if isinstance(notice, Trouble) and sink:
+            outcome = self._outcomes.setdefault((notice.source, sink), Outcome())
+            outcome.tried, outcome.failure = True, "trouble"
         event = self._events.pop(key, None) or Event(kind, notice.source, sink, "", now, now, 0)
         event.text, event.last, event.count = _said(notice)[:TEXT_MAX], now, event.count + 1
         self._events[key] = event
@@ -168,8 +187,7 @@ class Recent:
     def outcome(self, log: str, sink: str) -> Outcome:
         """Give how a sink does; a copy."""
         with self._lock:
-            known = self._outcomes.get((log, sink), Outcome())
-            return Outcome(known.failure, known.tried, known.records, known.newest)
+            return copy(self._outcomes.get((log, sink), Outcome()))
 
     def rate(self, log: str, sink: str) -> list[int]:
         """Give the records that a sink acknowledged, by bucket."""
@@ -182,9 +200,9 @@ class Recent:
             return self._refusals.view(self._clock.now())
 
     def refused(self) -> list[RefusedLogin]:
-        """Give the last refused logins, newest first."""
+        """Give the last refused logins, newest first; copies."""
         with self._lock:
-            return list(reversed(self._refused))
+            return [copy(one) for one in reversed(self._refused.values())]
 
     def findings(self) -> list[tuple[float, str, Detection]]:
         """Give the last findings, newest first: when told, of which source, what."""
@@ -194,10 +212,7 @@ class Recent:
     def events(self) -> list[Event]:
         """Give the last troubles, newest first."""
         with self._lock:
-            return [
-                Event(one.kind, one.log, one.sink, one.text, one.first, one.last, one.count)
-                for one in reversed(self._events.values())
-            ]
+            return [copy(one) for one in reversed(self._events.values())]
 
 
 _HANDLERS: Final[dict[type[Notice], Callable[[Recent, Any], None]]] = {
@@ -209,18 +224,6 @@ _HANDLERS: Final[dict[type[Notice], Callable[[Recent, Any], None]]] = {
         Recent._event,  # noqa: SLF001
     ),
 }
-
-
-def _login(record: AuditRecord, log: str) -> RefusedLogin:
-    status = record.status or 0
-    return RefusedLogin(
-        record.timestamp,
-        log,
-        (record.user or "")[:TEXT_MAX],
-        source_of(record.ip, record.host),
-        status,
-        lookup(status, record.format).symbol or "",
-    )
 
 
 def _said(notice: Notice) -> str:

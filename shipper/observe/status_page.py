@@ -145,15 +145,15 @@ def _refused(logins: Document) -> Html:
         return element("section", title, element("p", text("None since the start."), class_="soft"))
     rows = [
         [
-            text(_time(one["time"]) if one["time"] else "-"),
+            text(_time(one["last"]) if one["last"] else "-"),
             text(one["user"] or "(no user)"),
             text(one["source"]),
             text(f"{one['error']} {one['symbol']}"),
-            text(one["log"]),
+            text(f"{one['count']:,}"),
         ]
         for one in logins["refused"]
     ]
-    return element("section", title, table(("Time", "User", "From", "Error", "Log"), rows))
+    return element("section", title, table(("Last", "User", "From", "Error", "Count"), rows, "4"))
 
 
 _NOT_COUNTED: Final = "Logins are looked at where a sink of type metrics is configured."
@@ -166,7 +166,7 @@ def _events(events: Sequence[Document]) -> Html:
     rows = [
         [
             text(_time(one["last"])),
-            element("span", text(one["kind"]), class_=_KINDS.get(one["kind"], "warn")),
+            element("span", text(one["kind"]), class_=f"mark {_KINDS.get(one['kind'], 'warn')}"),
             text(" → ".join(each for each in (one["log"], one["sink"]) if each)),
             text(one["text"], 300),
             text(f"{one['count']:,}"),
