@@ -19,7 +19,6 @@ from typing import Final
 
 from shipper.terminal import LIMIT, printable
 
-
 # The points of a line of ninety values; a name never comes near.
 ATTRIBUTE_MAX: Final = 4000
 
@@ -43,7 +42,7 @@ def join(parts: Iterable[Html], between: str = "") -> Html:
 def element(tag: str, *content: Html, **attributes: str | float) -> Html:
     """Write an element; `class_` is its class. Attributes are escaped, content is HTML already."""
     written = "".join(
-        f' {name.rstrip("_").replace("_", "-")}="{html.escape(printable(str(value), ATTRIBUTE_MAX))}"'
+        f' {name.rstrip("_").replace("_", "-")}="{text(value, ATTRIBUTE_MAX)}"'
         for name, value in attributes.items()
     )
     return Html(f"<{tag}{written}>{''.join(content)}</{tag}>")
@@ -155,7 +154,8 @@ def policy(style: str) -> str:
     Images only from the page itself: the empty icon, without which a browser asks for one.
     """
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    allowed = f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'"
+    return f"{allowed}; base-uri 'none'; form-action 'none'"
 
 
 def page(title: str, style: str, *body: Html, head: Html | None = None) -> bytes:

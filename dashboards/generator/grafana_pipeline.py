@@ -99,8 +99,8 @@ _LAG: Final = (
         "lines",
         "Lag in seconds",
         "Age of the newest record that a sink acknowledged, while records wait for it. A quiet "
-        "log is no lag: then the line is at 0. A sink that never acknowledged anything has no line: "
-        "see its bytes.",
+        "log is no lag: then the line is at 0. A sink that never acknowledged anything has no "
+        "line: see its bytes.",
         [
             Query(
                 "max by (pod, sink) ((time() - audit_shipper_sink_acked_record_timestamp_seconds"
@@ -135,7 +135,8 @@ _LAG: Final = (
         [
             Query(
                 "histogram_quantile(0.95, sum by (le, sink) (rate("
-                "audit_shipper_sink_delivery_latency_seconds_bucket{$scope}[$__rate_interval]))) >= 0",
+                "audit_shipper_sink_delivery_latency_seconds_bucket{$scope}[$__rate_interval]"
+                "))) >= 0",
                 "{{sink}}",
             )
         ],
@@ -151,7 +152,8 @@ _LAG: Final = (
         [
             Query(
                 "histogram_quantile(0.95, sum by (le, sink) (rate("
-                "audit_shipper_sink_request_duration_seconds_bucket{$scope}[$__rate_interval]))) >= 0",
+                "audit_shipper_sink_request_duration_seconds_bucket{$scope}[$__rate_interval]"
+                "))) >= 0",
                 "{{sink}}",
             )
         ],

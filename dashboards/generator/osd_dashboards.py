@@ -341,7 +341,9 @@ ONE_USER: Final = Dashboard(
             ("user.name", "User"),
             ("user.effective.name", "Account"),
         ),
-        _pie("Statements", "Statements by class.", STATEMENTS, "mysql.audit.command_class"),
+        _pie(
+            "Classes of statements", "Statements by class.", STATEMENTS, "mysql.audit.command_class"
+        ),
         _table("Schemas they used", "Schemas.", RECORDS, ("db.namespace", "Schema")),
         _table("Tables they used", "Tables.", RECORDS, ("mysql.audit.table", "Table")),
         _table(

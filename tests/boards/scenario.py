@@ -4,7 +4,7 @@ The log is written here, by the corpus' writer: ordinary traffic of a shop; one 
 at root and gets in; one that tries many accounts; a scanner's statements; changes of rights; a
 damaged line; a rotation. One sink has a target that is not there.
 
-    python tests/dashboards/scenario.py SECONDS FOLDER
+    python tests/boards/scenario.py SECONDS FOLDER
 
 runs it for a while and keeps what came of it, for screenshots (`screenshots.py`).
 """
@@ -225,7 +225,7 @@ def configuration(folder: Path, port: int) -> dict[str, Any]:
                 "urls": ["http://127.0.0.1:9"],
                 "setup": "off",
                 "retention": "off",
-            },  # fmt: skip
+            },
         ],
         "http": {"host": "127.0.0.1", "port": port},
         "log": {"format": "console", "level": "info"},
