@@ -102,22 +102,6 @@ def buckets(answer: Any, splits: list[Any], before: tuple[Any, ...] = ()) -> Cou
     return counts
 
 
-def sizes_allow(counts: Counter[Any], splits: list[Any]) -> Counter[Any]:
-    """Drop what a split leaves out for its size: the fewest, within each bucket above."""
-    for depth, split in enumerate(splits):
-        if split["type"] != "terms":
-            continue
-        totals: dict[Any, Counter[Any]] = {}
-        for keys, count in counts.items():
-            totals.setdefault(keys[:depth], Counter())[keys[depth]] += count
-        kept = {
-            above: {name for name, _ in table.most_common(split["params"]["size"])}
-            for above, table in totals.items()
-        }
-        counts = Counter({k: c for k, c in counts.items() if k[depth] in kept[k[:depth]]})
-    return counts
-
-
 @pytest.mark.parametrize("made", ROWS, ids=title)
 def test_a_panel_counts_what_a_count_by_hand_gives(filled: Filled, made: Any) -> None:
     asked = saved.request(made)
@@ -134,10 +118,7 @@ def test_a_panel_counts_what_a_count_by_hand_gives(filled: Filled, made: Any) ->
     found = buckets(answer["aggregations"], asked.splits)
     wanted = by_hand(meant, asked.splits)
     assert wanted
-    # Of equal counts at the edge of a size, the server and we may choose different ones.
-    kept = sizes_allow(wanted, asked.splits)
-    assert sorted(found.values()) == sorted(kept.values())
-    assert all(wanted[keys] == count for keys, count in found.items())
+    assert found == wanted
 
 
 def check_metric(metric: Any, answer: Any, meant: list[Any]) -> None:
