@@ -18,7 +18,7 @@ LOG ?= $(SAMPLES)
 STORE ?= build/$(if $(filter file,$(origin LOG)),samples,audit).db
 SECONDS ?= 60
 
-.PHONY: setup run test check fmt bench demo detection fuzz servers clean
+.PHONY: setup run test check fmt bench dashboards demo detection fuzz servers clean
 
 setup: $(VENV)/.ready
 
@@ -56,6 +56,9 @@ detection: setup
 fuzz: setup
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
 	$(BIN)/python tests/fuzz/fuzz.py --seconds $(SECONDS)
+
+dashboards: setup
+	$(BIN)/python -m dashboards.generator
 
 servers:
 	tests/servers/install

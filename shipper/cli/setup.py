@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 import orjson
 
+from shipper.cli.setup_dashboards import dashboards
 from shipper.clock import SystemClock
 from shipper.config import load_file, name_of
 from shipper.errors import UsageError
@@ -27,6 +28,9 @@ DONE, TROUBLED = 0, 1
 @click.group()
 def setup() -> None:
     """Make what a target needs: index templates and the like."""
+
+
+setup.add_command(dashboards)
 
 
 @setup.command("opensearch")
