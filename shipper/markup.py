@@ -49,7 +49,10 @@ def element(tag: str, *content: Html, **attributes: str | float) -> Html:
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[Html]], numbers: str = "") -> Html:
-    """Write a table, scrollable on a narrow screen; columns in `numbers` (0, 1, …) go right."""
+    """Write a table; on a narrow screen each row becomes a block of lines with their headings.
+
+    Columns in `numbers` ("1,2", from 0) hold numbers and go right.
+    """
     right = {int(each) for each in numbers.split(",") if each}
     classes = [{"class_": "n"} if index in right else {} for index in range(len(headings))]
     head = join(
@@ -59,7 +62,10 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[Html]], numbers: str 
     body = join(
         element(
             "tr",
-            *(element("td", cell, **class_) for cell, class_ in zip(row, classes, strict=True)),
+            *(
+                element("td", element("div", cell), data_label=name, **class_)
+                for name, cell, class_ in zip(headings, row, classes, strict=True)
+            ),
         )
         for row in rows
     )
@@ -208,6 +214,10 @@ svg { display:block; width:100%; height:auto } .columns svg { height:120px }
   border:1px solid currentColor; white-space:nowrap }
 ul { margin:4px 0; padding-left:20px }
 @media (max-width:700px) { body { padding:10px } .wide { grid-template-columns:1fr }
-  td { min-width:70px } .big { font-size:1.35rem } }
+  .big { font-size:1.35rem } thead { display:none } table, tbody, tr, td { display:block }
+  tr { padding:6px 0; border-bottom:1px solid var(--edge) } tr:last-child { border-bottom:0 }
+  td, td.n { display:flex; gap:12px; padding:1px 0; border:0; text-align:left; white-space:normal }
+  td::before { content:attr(data-label); color:var(--soft); flex:0 0 5.5em }
+  td > div { min-width:0 } td > div:empty { display:none } }
 @media print { body { background:#fff } section, .card { break-inside:avoid } }
 """

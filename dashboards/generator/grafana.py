@@ -59,6 +59,8 @@ class Panel(Struct, frozen=True):
     colors: dict[str, str] = {}  # by the name of a series
     columns: dict[str, str] = {}  # of a table: label -> its heading, in this order
     values: Sequence[str] = ()  # of a table with several queries: heading of each one's number
+    bars: bool = True  # a bar behind each number of a table
+    interval: str = ""  # the least step of its queries
     options: Json = {}
     custom: Json = {}
     mappings: Sequence[Json] = ()
@@ -131,6 +133,7 @@ class _Kind(NamedTuple):
     custom: Json
     instant: bool
     format: str = "time_series"
+    interval: str = ""
     color: str = "palette-classic"
 
 
@@ -163,6 +166,9 @@ KINDS: Final = {
         {"legend": _LEGEND, "tooltip": {"hideZeros": True, "mode": "multi", "sort": "desc"}},
         _BARS,
         instant=False,
+        # `$__rate_interval` is four scrapes at least. With shorter steps, bars would overlap and show
+        # each event several times.
+        interval="1m",
     ),
     "ranking": _Kind(
         "bargauge",
@@ -267,6 +273,7 @@ def _panel(panel: Panel, number: int, grid: Json) -> Json:
         "fieldConfig": _fields(panel, kind),
         "gridPos": grid,
         "id": number,
+        "interval": panel.interval or kind.interval,
         "links": _runbook_link(panel.runbook),
         "options": kind.options | panel.options,
         "targets": [
@@ -304,7 +311,8 @@ def _fields(panel: Panel, kind: _Kind) -> Json:
         "mappings": list(panel.mappings),
         "noValue": panel.no_value,
         "thresholds": {"mode": "absolute", "steps": steps},
-        "unit": panel.unit,
+        # In full where somebody counts: "1 K" of 1,049 is no count.
+        "unit": "locale" if panel.unit == "short" and kind.instant else panel.unit,
     }
     if not custom:
         del defaults["custom"]
@@ -318,7 +326,7 @@ def _fields(panel: Panel, kind: _Kind) -> Json:
     ]
     # Labels are text, also where one is a number: an error code has no thousands.
     overrides += [_override(heading, "unit", "string") for heading in panel.columns.values()]
-    if panel.columns and not panel.values:
+    if panel.columns and panel.bars and not panel.values:
         bar = {"mode": "gradient", "type": "gauge", "valueDisplayMode": "text"}
         # A bar that begins at the least of its column hides that one.
         overrides += [_override(VALUE, "custom.cellOptions", bar), _override(VALUE, "min", 0)]

@@ -162,7 +162,7 @@ _ERRORS: Final = (
                 "{{error_code}} {{error}}",
             )
         ],
-        width=16,
+        width=14,
         decimals=0,
     ),
     Panel(
@@ -175,6 +175,7 @@ _ERRORS: Final = (
                 "mysql_audit_query_failures_by_error_total{$scope}[$__range])) > 0"
             )
         ],
+        width=10,
         decimals=0,
         thresholds=bad_from(1),
         columns={"error_code": "Error", "error": "Name"},

@@ -83,7 +83,7 @@ _OVERVIEW: Final = (
     ),
     Panel(
         "stat",
-        "Accounts by one address",
+        "Accounts/address",
         "The most different accounts that one address was refused as, in the detector's sliding "
         "window. 5 is called spraying.",
         [Query("max(mysql_audit_source_failed_accounts{$scope}) or vector(0)")],
@@ -264,14 +264,13 @@ _GUESSING: Final = (
         "Findings of the detector in the chosen time.",
         [
             Query(
-                "sum by (rule, namespace, pod) (increase("
-                "mysql_audit_detections_total{$scope}[$__range])) > 0"
+                "sum by (rule, pod) (increase(mysql_audit_detections_total{$scope}[$__range])) > 0"
             )
         ],
         width=8,
         decimals=0,
         thresholds=bad_from(None, 1),
-        columns={"rule": "Rule", "namespace": "Namespace", "pod": "Pod"},
+        columns={"rule": "Rule", "pod": "Pod"},
         no_value="none",
         runbook="MySQLAuditDetection",
     ),

@@ -418,6 +418,7 @@ _PROCESS: Final = (
         ],
         width=12,
         height=6,
+        bars=False,
         columns={
             "namespace": "Namespace",
             "pod": "Pod",

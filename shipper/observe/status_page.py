@@ -109,7 +109,7 @@ def _bursts(document: Document) -> Html:
     if not findings:
         parts.append(element("p", text("Nothing found since the start."), class_="soft"))
     else:
-        headings = ("Last seen", "What", "Who", "Count")
+        headings = ("Last", "What", "Who", "Count")
         parts.append(table(headings, [_finding(one) for one in findings], numbers="3"))
     return element("section", *parts)
 
@@ -196,7 +196,7 @@ def _segments(source: Document) -> Html:
     ]
     left_out = source["segments_count"] - len(shown)
     rest = element("p", text(f"and {left_out} older ones"), class_="soft") if left_out else Html()
-    headings = ("File", "Size", "Shipped by the slowest", "")
+    headings = ("File", "Size", "Shipped by the slowest", "State")
     return element("section", title, table(headings, rows, numbers="1,2"), rest)
 
 

@@ -128,7 +128,7 @@ def _table(title: str, heading: str, section: Section[Any], name: _Name, top: in
         notes.append(f"… and {len(section.lines) - len(shown):,} more.")
     said = [element("p", text(note), class_="soft") for note in notes]
     return element(
-        "section", element("h2", text(title)), table((*headings, ""), rows, numbers), *said
+        "section", element("h2", text(title)), table((*headings, "Marks"), rows, numbers), *said
     )
 
 

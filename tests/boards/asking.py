@@ -40,18 +40,21 @@ def filled(text: str, seconds: int, rate_seconds: int) -> str:
 
 
 def answer(
-    server: Server, target: Any, *, seconds: int, rate_seconds: int, step: int, end: float
+    server: Server, panel: Any, target: Any, *, seconds: int, end: float, step: int = 5
 ) -> list[Any]:
     """The series that a target gets, over the last `seconds`."""
-    expr = filled(target["expr"], seconds, rate_seconds)
+    step = {"": step, "1m": max(60, step)}[panel["interval"]]
+    # What Grafana makes of a step where the scrape interval is 5 s.
+    expr = filled(target["expr"], seconds, max(step + 5, 20))
     if target["instant"]:
         found = server.get("/api/v1/query", query=expr, time=str(end))
     else:
+        begin, last = (moment // step * step for moment in (end - seconds, end))
         found = server.get(
             "/api/v1/query_range",
             query=expr,
-            start=str(end - seconds),
-            end=str(end),
+            start=str(begin),
+            end=str(last + step),
             step=str(step),
         )
     assert found["status"] == "success", found
@@ -60,14 +63,13 @@ def answer(
 
 
 def results(
-    server: Server, dashboard: Any, *, seconds: int, rate_seconds: int = 20, step: int = 5
+    server: Server, dashboard: Any, *, seconds: int
 ) -> tuple[dict[int, list[list[Any]]], float]:
     """The answers of all panels: panel -> target -> series; and the moment of asking."""
     end = time.time()
     return {
         panel["id"]: [
-            answer(server, target, seconds=seconds, rate_seconds=rate_seconds, step=step, end=end)
-            for target in panel["targets"]
+            answer(server, panel, target, seconds=seconds, end=end) for target in panel["targets"]
         ]
         for panel in panels(dashboard)
     }, end
