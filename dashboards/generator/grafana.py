@@ -166,8 +166,8 @@ KINDS: Final = {
         {"legend": _LEGEND, "tooltip": {"hideZeros": True, "mode": "multi", "sort": "desc"}},
         _BARS,
         instant=False,
-        # `$__rate_interval` is four scrapes at least. With shorter steps, bars would overlap and show
-        # each event several times.
+        # `$__rate_interval` is four scrapes at least. With shorter steps, bars would overlap and
+        # show each event several times.
         interval="1m",
     ),
     "ranking": _Kind(

@@ -52,6 +52,9 @@ def main() -> None:
     shutil.rmtree(HOME / "dist", ignore_errors=True)
     subprocess.run([HOME / "node_modules/.bin/esbuild", "view.jsx", *BUNDLE], cwd=HOME, check=True)
     shutil.copy(SOURCE / "index.html", HOME / "dist")
+    # Where its components look for icons.
+    images = HOME / "node_modules" / "@grafana" / "ui" / "dist" / "public"
+    shutil.copytree(images, HOME / "dist" / "public" / "build")
     (HOME / ".bundle").write_text(digest, encoding="utf-8")
 
 
