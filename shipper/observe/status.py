@@ -23,6 +23,8 @@ from shipper.terminal import safe_json
 SEGMENTS_MAX: Final = 50
 # A finding that is older is history, not "now".
 NOW_SECONDS: Final = 3600.0
+# As the alert AuditShipperDeliveryLagging.
+LATE_SECONDS: Final = 300.0
 JSON_HEADERS: Final = (("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),)
 
 
@@ -165,11 +167,14 @@ def _problems(
     bad: list[str] = []
     warn: list[str] = []
     for source in sources:
-        bad += [f"{source['name']}: {error}" for error in source["failed"]]
+        name = source["name"]
+        bad += [f"{name}: {error}" for error in source["failed"]]
         for lane in source["lanes"]:
             if lane["failure"]:
-                text = f"{lane['sink']} takes nothing from {source['name']}: {lane['failure']}"
+                text = f"{lane['sink']} takes nothing from {name}: {lane['failure']}"
                 bad.append(text)
+            elif (lane["behind_seconds"] or 0) > LATE_SECONDS:
+                warn.append(f"{lane['sink']} is {lane['behind_seconds']:.0f} s behind {name}")
     for finding in findings:
         if finding["now"]:
             said = f"{finding['meaning']} ({finding['rule']})"

@@ -164,6 +164,9 @@ def test_lag_is_the_age_of_the_newest_where_something_waits(
     made = make_document(standing(), recent, newest + 90)
     (lane,) = made["sources"][0]["lanes"]
     assert (lane["behind_seconds"], lane["records"]) == (90, 5)
+    assert made["problems"] == []
+    late = make_document(standing(), recent, newest + 301)["problems"]
+    assert late == [{"level": "warn", "text": "search is 301 s behind audit"}]
     made = make_document(standing(lanes=[LaneStatus("search", 0)]), recent, newest + 90)
     assert made["sources"][0]["lanes"][0]["behind_seconds"] == 0
 

@@ -44,7 +44,8 @@ def main() -> None:
         subprocess.run(["npm", "install", *options], cwd=HOME, check=True)
         (HOME / ".packages").write_bytes(packages)
     sources = sorted(path for path in SOURCE.iterdir() if path.name != "package.json")
-    digest = hashlib.sha256(b"".join(map(Path.read_bytes, sources)) + packages).hexdigest()
+    made_of = b"".join(map(Path.read_bytes, (Path(__file__), *sources))) + packages
+    digest = hashlib.sha256(made_of).hexdigest()
     if _mark("bundle") == digest:
         return
     for path in sources:
@@ -55,6 +56,12 @@ def main() -> None:
     # Where its components look for icons.
     images = HOME / "node_modules" / "@grafana" / "ui" / "dist" / "public"
     shutil.copytree(images, HOME / "dist" / "public" / "build")
+    # And its font, which Grafana itself brings along.
+    fonts = HOME / "dist" / "public" / "fonts" / "inter"
+    fonts.mkdir(parents=True)
+    for name, weight in (("Regular", 400), ("Medium", 500)):
+        font = HOME / "node_modules/@fontsource/inter/files" / f"inter-latin-{weight}-normal.woff2"
+        shutil.copy(font, fonts / f"Inter-{name}.woff2")
     (HOME / ".bundle").write_text(digest, encoding="utf-8")
 
 
