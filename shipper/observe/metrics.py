@@ -18,6 +18,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    ProcessCollector,
     disable_created_metrics,
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -89,6 +90,8 @@ class Metrics:
             for name, family in PIPELINE.items()
             if name not in _PULLED
         }
+        # Memory, processor time, open files: read from /proc at each scrape.
+        ProcessCollector(registry=self.registry)
         self.registry.register(AuditCollector(self._audited))
         self.registry.register(_Pulled(self))
         self._handlers: dict[type[Notice], Callable[[Any], None]] = {
