@@ -9,7 +9,8 @@ fs.protected_hardlinks), the open descriptor keeps the bytes as long as this pro
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from shipper.notices import Endangered, Tell, ignore
@@ -30,7 +31,7 @@ class Hold:
 
     def files(self) -> Iterator[Path]:
         """Give the files that are held, for finding them again after a restart."""
-        if self._folder.is_dir():
+        with suppress(OSError):  # not made yet, or not readable now
             yield from sorted(self._folder.iterdir())
 
     def update(self, unshipped: Sequence[Segment]) -> None:
@@ -88,12 +89,24 @@ class Hold:
 
     def _let_go(self, segment: Segment) -> None:
         for path in self._links(segment):
-            path.unlink(missing_ok=True)
+            _remove(path)
+
+    def forget(self, shipped: Collection[str]) -> None:
+        """Remove the links of these segments: a process that ended may not have come to it."""
+        for path in self.files():
+            if path.name.partition("-")[0] in shipped:
+                _remove(path)
 
     def _announce(self, segment: Segment, size: int, why: str) -> None:
         if segment.id not in self._told:
             self._told.add(segment.id)
             self._tell(Endangered(self._source, segment.path, size, why))
+
+
+def _remove(path: Path) -> None:
+    """Remove a link; what the disk does not let us remove is tried at the next start."""
+    with suppress(OSError):
+        path.unlink()
 
 
 class NoHold(Hold):
