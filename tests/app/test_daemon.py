@@ -117,6 +117,24 @@ def test_two_workers_share_the_sources_and_end_together(tmp_path: Path) -> None:
         assert running.stop() == 0, running.log
 
 
+def test_workers_whose_parent_was_killed_keep_others_out(tmp_path: Path) -> None:
+    sources = ", ".join(FILE.format(folder=tmp_path, name=name) for name in ("one", "two"))
+    config = configure(tmp_path, sources=sources, more="workers: 2")
+    locks = [tmp_path / "state" / f"lock.{index}" for index in (0, 1)]
+    with daemon(config) as running:
+        until(lambda: all(lock.exists() and lock.read_text() for lock in locks))
+        running.signal(signal.SIGKILL)
+        running.process.wait()
+    try:
+        alone = config.with_name("alone.yaml")
+        alone.write_text(config.read_text().replace("workers: 2", "workers: 1"))
+        assert audit_shipper("run", "-c", alone).returncode == 3
+    finally:
+        for lock in locks:
+            os.kill(int(lock.read_text()), signal.SIGTERM)
+    until(lambda: audit_shipper("check", "-c", config).returncode == 0)
+
+
 def test_standard_input_is_shipped_to_its_end_and_then_the_daemon_ends(tmp_path: Path) -> None:
     log = Log(tmp_path / "input")
     log.write(500)
