@@ -48,6 +48,7 @@ fmt: setup
 bench: setup
 	$(BIN)/python tests/bench/bench.py
 	$(BIN)/python tests/bench/sql.py
+	$(BIN)/python tests/bench/daemon.py
 
 detection: setup
 	$(BIN)/python tests/detect/score.py
@@ -59,6 +60,8 @@ fuzz: setup
 crash: setup
 	$(BIN)/python tests/crash/crash.py --kills $(KILLS)
 	$(BIN)/python tests/crash/crash.py --kills $(KILLS) --power-loss
+	$(BIN)/python tests/crash/many.py
+	$(BIN)/python tests/crash/outage.py
 
 servers:
 	tests/servers/install

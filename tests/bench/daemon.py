@@ -55,9 +55,9 @@ def _daemon(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def _spent(process: subprocess.Popen[bytes]) -> float:
+def _spent(pid: int) -> float:
     """CPU seconds of the process, user and system."""
-    fields = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2]
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2]
     ticks = sum(map(int, fields.split()[11:13]))
     return ticks / os.sysconf("SC_CLK_TCK")
 
@@ -86,9 +86,9 @@ def idle(folder: Path, seconds: float) -> None:
     with _daemon(folder) as process:
         _first(process, folder / "audit.jsonl")
         time.sleep(SETTLE_SECONDS)
-        before = _spent(process)
+        before = _spent(process.pid)
         time.sleep(seconds)
-        share = (_spent(process) - before) / seconds
+        share = (_spent(process.pid) - before) / seconds
         print(f"idle: {share:.2%} of a core, {_megabytes(process):.1f} MB resident")
 
 
@@ -110,10 +110,10 @@ def busy(folder: Path, seconds: float, rate: int) -> None:
         _first(process, folder / "audit.jsonl")
         time.sleep(SETTLE_SECONDS)
         writer = threading.Thread(target=write)
-        before, begun = _spent(process), log.number
+        before, begun = _spent(process.pid), log.number
         writer.start()
         delays = list(_delays(folder / "audit.jsonl", written, seconds))
-        share = (_spent(process) - before) / seconds
+        share = (_spent(process.pid) - before) / seconds
         stop.set()
         writer.join()
     rate_seen = (log.number - begun) / seconds
@@ -187,13 +187,14 @@ def workers(folder: Path, records: int) -> None:
         command = [sys.executable, "-m", "shipper", "run", "-c", str(config)]
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         locks = [state / "lock"] if count == 1 else [state / "lock.0", state / "lock.1"]
-        while not all(lock.exists() for lock in locks):
+        while not all(lock.exists() and lock.read_text() for lock in locks):
             time.sleep(0.01)
-        begun = time.monotonic()
+        pids = {process.pid, *(int(lock.read_text()) for lock in locks)}
+        begun, before = time.monotonic(), sum(map(_spent, pids))
         process.send_signal(signal.SIGTERM)
         _, _, usage = os.wait4(process.pid, 0)
         taken[count] = time.monotonic() - begun
-        spent[count] = usage.ru_utime + usage.ru_stime
+        spent[count] = usage.ru_utime + usage.ru_stime - before  # without the start
     print(
         f"two workers, {2 * records:,} records: {taken[1] / taken[2]:.2f} times as fast by the "
         f"clock; CPU time {spent[1]:.1f} s in one process, {spent[2]:.1f} s in two: "
