@@ -61,6 +61,7 @@ bench: setup
 	$(BIN)/python tests/bench/bench.py
 	$(BIN)/python tests/bench/sql.py
 	PYTHONPATH=.:tests $(BIN)/python -m bench.watching
+	$(BIN)/python tests/bench/daemon.py
 
 demo: setup
 	$(BIN)/python tests/proof/stack.py
@@ -75,6 +76,8 @@ fuzz: setup
 crash: setup
 	$(BIN)/python tests/crash/crash.py --kills $(KILLS)
 	$(BIN)/python tests/crash/crash.py --kills $(KILLS) --power-loss
+	$(BIN)/python tests/crash/many.py
+	$(BIN)/python tests/crash/outage.py
 
 dashboards: setup
 	$(BIN)/python -m dashboards.generator
