@@ -74,6 +74,7 @@ fuzz: setup
 crash: setup
 	$(BIN)/python tests/crash/crash.py --kills $(KILLS)
 	$(BIN)/python tests/crash/crash.py --kills $(KILLS) --power-loss
+	$(BIN)/python tests/crash/opensearch.py --kills $(KILLS)
 
 servers:
 	tests/servers/install
