@@ -22,7 +22,7 @@ KILLS ?= 300
 # The oldest Python that must do: Debian 12's own is 3.11.2.
 OLDEST ?= /usr/bin/python3
 
-.PHONY: setup run test oldest check fmt bench crash demo detection fuzz servers clean
+.PHONY: setup run test oldest check fmt bench crash dashboards demo detection fuzz servers clean
 
 setup: $(VENV)/.ready
 
@@ -60,6 +60,7 @@ fmt: setup
 bench: setup
 	$(BIN)/python tests/bench/bench.py
 	$(BIN)/python tests/bench/sql.py
+	PYTHONPATH=.:tests $(BIN)/python -m bench.watching
 
 demo: setup
 	$(BIN)/python tests/proof/stack.py
@@ -75,6 +76,9 @@ crash: setup
 	$(BIN)/python tests/crash/crash.py --kills $(KILLS)
 	$(BIN)/python tests/crash/crash.py --kills $(KILLS) --power-loss
 	$(BIN)/python tests/crash/opensearch.py --kills $(KILLS)
+
+dashboards: setup
+	$(BIN)/python -m dashboards.generator
 
 servers:
 	tests/servers/install

@@ -73,11 +73,12 @@ class SpoolNames:
 
     def live(self) -> str:
         """Give the file that is written to."""
-        return str(self._spool.segments()[-1])
+        return str(self._spool.current)
 
     def older(self) -> list[str]:
         """Give the complete files, the oldest first."""
-        return [str(path) for path in self._spool.segments()[:-1]]
+        live = self._spool.current
+        return [str(path) for path in self._spool.segments() if path != live]
 
 
 class SpoolIdentifier:

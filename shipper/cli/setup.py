@@ -9,6 +9,7 @@ import click
 from shipper.cli.lazy import lazy_group
 
 _COMMANDS: Final = {
+    "dashboards": ("shipper.cli.setup_dashboards", "dashboards"),
     "opensearch": ("shipper.cli.setup_opensearch", "setup_opensearch"),
     "sql": ("shipper.cli.setup_sql", "sql"),
 }

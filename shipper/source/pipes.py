@@ -80,6 +80,7 @@ class Fifo:
         self._settings = settings
         self._lines = Lines(settings.record_bytes_max)
         self._replaced = False  # the name belongs to another pipe now
+        self._stuck = False  # the pipe could not be opened for its next writer
         self._trouble = ""
         self._fd = open_pipe(settings)
 
@@ -104,7 +105,15 @@ class Fifo:
 
     def _wait_for_next(self) -> None:
         """Open the same pipe again: a descriptor that has seen an end reports it for ever."""
-        again = os.open(f"/proc/self/fd/{self._fd}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        own = f"/proc/self/fd/{self._fd}"
+        try:
+            again = os.open(own, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:  # no descriptor left, most likely: tried again with the next tick
+            self._stuck = True
+            self._say(f"cannot open the pipe {self._settings.path} again: {error.strerror}")
+            self._group.rest(self)
+            return
+        self._stuck = False
         # Onto the same number, so that the selector need not know.
         os.dup2(again, self._fd, inheritable=False)
         os.close(again)
@@ -116,7 +125,8 @@ class Fifo:
                 if not _same(self._settings.path, self._fd):
                     self._group.add(Fifo(self._group, self._settings))
                     self._replaced = True
-                self._say("")
+                if not self._stuck:
+                    self._say("")
             except (UnavailableError, MisconfiguredError) as error:
                 self._say(str(error))
         # A writer that came and went while the pipe was opened again is not reported as gone.

@@ -76,6 +76,7 @@ class Group:
         self._rejected: dict[str, tuple[int, str]] = {}
         self._lost = 0
         self._ticked = around.clock.monotonic()
+        self._resting: list[Endpoint] = []
         self._cleanups: list[Callable[[], None]] = []
 
     def add(self, endpoint: Endpoint) -> None:
@@ -84,8 +85,16 @@ class Group:
 
     def remove(self, endpoint: Endpoint) -> None:
         """Wait for it no longer, and close it."""
-        self._selector.unregister(endpoint.fileno())
+        if endpoint in self._resting:
+            self._resting.remove(endpoint)
+        else:
+            self._selector.unregister(endpoint.fileno())
         endpoint.close()
+
+    def rest(self, endpoint: Endpoint) -> None:
+        """Leave this endpoint alone until the next tick: it is ready, and cannot be served now."""
+        self._selector.unregister(endpoint.fileno())
+        self._resting.append(endpoint)
 
     def at_close(self, cleanup: Callable[[], None]) -> None:
         """Have this called when the group is closed."""
@@ -94,7 +103,8 @@ class Group:
     @property
     def endpoints(self) -> list[Endpoint]:
         """All that are waited for."""
-        return [key.data for key in self._selector.get_map().values()]
+        waiting: list[Endpoint] = [key.data for key in self._selector.get_map().values()]
+        return waiting + self._resting
 
     def run(self, stop: threading.Event) -> None:
         """Receive until `stop` is set or, as with standard input, all inputs have ended.
@@ -129,6 +139,9 @@ class Group:
 
     def _tick(self) -> bytes:
         self._ticked = self.around.clock.monotonic()
+        resting, self._resting = self._resting, []
+        for endpoint in resting:
+            self.add(endpoint)
         lines = b"".join([endpoint.tick() for endpoint in self.endpoints])
         self._tell()
         return lines

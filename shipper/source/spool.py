@@ -73,6 +73,10 @@ class Drops(NamedTuple):
     records: int = 0  # lines
     size: int = 0  # bytes
 
+    def plus(self, records: int, size: int) -> Drops:
+        """Give the sum with what was dropped now."""
+        return Drops(self.records + records, self.size + size)
+
 
 class Spool:
     """Takes lines from receivers and keeps them in files until `remove`."""
@@ -105,7 +109,7 @@ class Spool:
         self._buffered = 0  # bytes in memory, those being written included
         self._closing = False
         self._dropped = Drops()
-        self._untold: dict[str, int] = {}  # reason -> lines
+        self._untold: dict[str, Drops] = {}  # by reason
         self._told_at = -_TELL_SECONDS
         self._trouble = ""  # told and not mended
         self._aborted = threading.Event()
@@ -250,9 +254,9 @@ class Spool:
     def _drop(self, lines: bytes, reason: str) -> None:
         count = lines.count(b"\n")
         with self._changed:
-            records, size = self._dropped
-            self._dropped = Drops(records + count, size + len(lines))
-            self._untold[reason] = self._untold.get(reason, 0) + count
+            self._dropped = self._dropped.plus(count, len(lines))
+            untold = self._untold.get(reason, Drops())
+            self._untold[reason] = untold.plus(count, len(lines))
         self._tell_drops()
 
     def _tell_drops(self) -> None:
@@ -263,8 +267,8 @@ class Spool:
             untold, self._untold = self._untold, {}
             if untold:
                 self._told_at = now
-        for reason, records in untold.items():
-            self._tell(Dropped(source=self._name, sink="", reason=reason, records=records))
+        for reason, (records, size) in untold.items():
+            self._tell(Dropped(self._name, "", reason, records, size))
 
     @property
     def dropped(self) -> Drops:
@@ -276,6 +280,11 @@ class Spool:
     def size(self) -> int:
         """Bytes on disk."""
         return self._files.total
+
+    @property
+    def current(self) -> Path:
+        """The file that is written to."""
+        return self._files.current
 
     def segments(self) -> list[Path]:
         """Give the files, the oldest first; all but the last are complete."""

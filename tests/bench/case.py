@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 from bench import wires
+from bench.follow import followed
 
 if TYPE_CHECKING:
     from shipper.model import Block
@@ -86,6 +87,11 @@ def sqlite(path: Path) -> int:
     return decode(path)
 
 
+def run(path: Path) -> int:
+    """Follow the log as the daemon does, threads and state included, into a sink that forgets."""
+    return followed(path)
+
+
 def syslog(path: Path) -> int:
     """Decode, and deliver to a receiver over TCP."""
     return wires.syslog(_blocks(path))
@@ -112,6 +118,7 @@ STAGES: dict[str, Stage] = {
     "decode": decode,
     "ecs": ecs,
     "sqlite": sqlite,
+    "run": run,
     "syslog": syslog,
     "fluentd": fluentd,
     "fluentd_gzip": fluentd_gzip,
@@ -121,6 +128,7 @@ NEEDS = {
     "decode": "shipper.decode",
     "ecs": "shipper.document.ecs",
     "sqlite": "shipper.cli",
+    "run": "shipper.app",
     "syslog": "shipper.sink.syslog",
     "fluentd": "shipper.sink.fluentd",
     "fluentd_gzip": "shipper.sink.fluentd",

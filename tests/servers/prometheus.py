@@ -106,7 +106,7 @@ def alertmanager(folder: Path, webhook: str, group_wait: str = "1s") -> Iterator
 
 @contextmanager
 def prometheus(
-    folder: Path, target: str, alerts_to: Server, *, interval: str, rules: list[Path]
+    folder: Path, target: str, alerts_to: Server | None, *, interval: str, rules: list[Path]
 ) -> Iterator[Server]:
     """A Prometheus that scrapes one shipper, with the labels that the rules want."""
     program = need("prometheus")
@@ -120,13 +120,11 @@ def prometheus(
     config = {
         "global": {"scrape_interval": interval, "evaluation_interval": interval},
         "rule_files": [str(rule) for rule in rules],
-        "alerting": {
-            "alertmanagers": [
-                {"static_configs": [{"targets": [alerts_to.url.removeprefix("http://")]}]}
-            ]
-        },
         "scrape_configs": [scrape],
     }
+    if alerts_to is not None:
+        receivers = {"targets": [alerts_to.url.removeprefix("http://")]}
+        config["alerting"] = {"alertmanagers": [{"static_configs": [receivers]}]}
     file = folder / "prometheus.yml"
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
     command = [
