@@ -78,6 +78,7 @@ crash: setup
 	$(BIN)/python tests/crash/crash.py --kills $(KILLS) --power-loss
 	$(BIN)/python tests/crash/many.py
 	$(BIN)/python tests/crash/outage.py
+	$(BIN)/python tests/crash/opensearch.py --kills $(KILLS)
 
 dashboards: setup
 	$(BIN)/python -m dashboards.generator
