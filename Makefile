@@ -18,7 +18,7 @@ LOG ?= $(SAMPLES)
 STORE ?= build/$(if $(filter file,$(origin LOG)),samples,audit).db
 SECONDS ?= 60
 
-.PHONY: setup run test check fmt bench dashboards demo detection fuzz servers clean
+.PHONY: setup run test check fmt bench dashboards pictures demo detection fuzz servers clean
 
 setup: $(VENV)/.ready
 
@@ -59,6 +59,9 @@ fuzz: setup
 
 dashboards: setup
 	$(BIN)/python -m dashboards.generator
+
+pictures: setup
+	$(BIN)/python tests/boards/pictures.py
 
 servers:
 	tests/servers/install
