@@ -128,6 +128,7 @@ class Dropped(Notice, frozen=True):
     sink: str  # "" where it happened before any lane: a full spool
     reason: str
     records: int
+    size: int | None = None  # bytes; the kernel does not say how large a datagram was
 
 
 class Waiting(Notice, frozen=True):

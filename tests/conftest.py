@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from servers.opensearch import stop_shared
+from hypothesis import HealthCheck, settings
+from servers.shared import stop_shared
 
 SAMPLES = Path(__file__).parent / "samples"
+
+# Machines that run tests are shared and noisy: no law here is about time.
+settings.register_profile("shipper", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shipper")
 
 
 def pytest_sessionfinish() -> None:

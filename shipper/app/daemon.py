@@ -41,8 +41,11 @@ class Daemon:
         reload: Callable[[], Config],
         clock: Clock,
         observation: Observation,
+        *,
+        lock: str = "lock",
     ) -> None:
-        """`reload` gives the configuration anew; it may raise UsageError."""
+        """`reload` gives the configuration anew; it may raise UsageError. `lock`: a file's name."""
+        self._lock = lock
         self._config = config
         self._reload = reload
         self._clock = clock
@@ -62,7 +65,7 @@ class Daemon:
 
         Raises MisconfiguredError, or whatever ended a thread.
         """
-        lock = StateLock(Path(self._config.state))
+        lock = StateLock(Path(self._config.state), self._lock)
         try:
             self._start()
             while (wish := self._wishes.get()) is not Wish.DRAIN:

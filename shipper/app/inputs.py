@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -19,7 +20,6 @@ from shipper.source.finder import OpenStream
 from shipper.source.hold import Hold, NoHold
 from shipper.source.names import LogNames, Names
 from shipper.source.passwords import Passwords
-from shipper.source.receive import Receiver
 from shipper.source.received import ReceivedSettings
 from shipper.source.segment import Identify, Identity
 from shipper.source.settings import FileSettings
@@ -28,6 +28,18 @@ from shipper.source.stream import PlainStream, Stream
 
 # How often a spool is looked at; as a log's own default.
 SPOOL_POLL_SECONDS = 0.2
+
+
+class Receives(Protocol):
+    """What fills a spool."""
+
+    def run(self, stop: threading.Event) -> None:
+        """Receive until `stop`, or until there is no more."""
+        ...
+
+    def close(self) -> None:
+        """Stop listening."""
+        ...
 
 
 class Input(Struct, frozen=True, kw_only=True):
@@ -42,7 +54,7 @@ class Input(Struct, frozen=True, kw_only=True):
     start: str = "beginning"
     since: str | None = None
     spool: Spool | None = None
-    receiver: Receiver | None = None
+    receiver: Receives | None = None
 
     def close(self) -> None:
         """Stop receiving and write out what was received."""
@@ -61,11 +73,12 @@ class SpoolNames:
 
     def live(self) -> str:
         """Give the file that is written to."""
-        return str(self._spool.segments()[-1])
+        return str(self._spool.current)
 
     def older(self) -> list[str]:
         """Give the complete files, the oldest first."""
-        return [str(path) for path in self._spool.segments()[:-1]]
+        live = self._spool.current
+        return [str(path) for path in self._spool.segments() if path != live]
 
 
 class SpoolIdentifier:
@@ -109,6 +122,8 @@ def open_input(
         )
     if not isinstance(settings, ReceivedSettings):
         raise UsageError(f"{name}: no way is known to read a source of this kind")
+    from shipper.source.receive import Receiver  # noqa: PLC0415 TLS is a third of a follower
+
     clock, tell = around.clock, around.tell
     spool = Spool(state / "spool" / name, name, settings.spool, clock=clock, tell=tell)
     try:

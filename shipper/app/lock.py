@@ -12,7 +12,7 @@ from shipper.errors import MisconfiguredError, UnavailableError
 class StateLock:
     """Holds the directory until closed, or until the process ends, however it ends."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, name: str = "lock") -> None:
         """Make the directory (0700) and take the lock.
 
         Raises MisconfiguredError where another process has it, UnavailableError where the
@@ -21,7 +21,7 @@ class StateLock:
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
-            self._fd = os.open(directory / "lock", flags, 0o600)
+            self._fd = os.open(directory / name, flags, 0o600)
         except OSError as error:
             text = f"cannot use the state directory {directory}: {error.strerror}"
             raise UnavailableError(text) from error

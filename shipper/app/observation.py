@@ -13,8 +13,9 @@ from shipper.clock import Clock
 from shipper.config import Config, name_of
 from shipper.detect import Detector
 from shipper.lane.parcel import ledgered
-from shipper.model import Block
+from shipper.model import AuditRecord
 from shipper.notices import Detected, Notice, Tell
+from shipper.observe.alerts import AlertFile
 from shipper.observe.audit import Audited
 from shipper.observe.http import Endpoint, health_route, metrics_route
 from shipper.observe.logs import Log
@@ -22,7 +23,7 @@ from shipper.observe.metrics import Metrics, Pending, Pulls
 from shipper.observe.recent import Recent
 from shipper.observe.status import Standing, status_routes
 from shipper.sink import Sink, SinkSettings, make_sink
-from shipper.sink.base import Surroundings
+from shipper.sink.base import Batch, Surroundings
 from shipper.sink.counters import AuditCounters
 
 
@@ -36,13 +37,14 @@ class Sentry:
         self._tell = tell
         self._lock = threading.Lock()
 
-    def see(self, block: Block, segment: str, source: str) -> None:
-        """Look at a block, and tell."""
-        self._recent.see(block, source)
+    def see(self, records: Iterable[tuple[AuditRecord, int]], batch: Batch, end: int) -> None:
+        """Look at records, and tell."""
+        records = list(records)
+        self._recent.see((record for record, _ in records), batch.source)
         with self._lock:
-            found = self._detector.see(block, segment)
+            found = self._detector.consider(records, batch.segment, end)
         for detection in found:
-            self._tell(Detected(source, detection))
+            self._tell(Detected(batch.source, detection))
 
     def dump(self) -> bytes:
         """Write what the detector knows."""
@@ -84,6 +86,7 @@ class Observation:
             level=config.log.level,
             count=self.metrics.logged,
         )
+        self._alerts = None if config.alerts is None else AlertFile(config.alerts, clock)
         self.recent = Recent(clock)
         self.endpoint: Endpoint | None = None
         if config.http is not None:
@@ -102,6 +105,8 @@ class Observation:
         self.metrics.hear(notice)
         self.recent.hear(notice)
         self._log.hear(notice)
+        if self._alerts is not None:
+            self._alerts.hear(notice)
 
     def maker(self, source: str) -> Callable[[SinkSettings, Surroundings], Sink]:
         """Give what makes the sinks of a source, so that they are seen from the start."""

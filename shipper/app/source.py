@@ -6,7 +6,6 @@ import random
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -19,13 +18,16 @@ from shipper.decode import FORMATS, Options
 from shipper.errors import ShipperError, UnavailableError
 from shipper.lane.dead_letters import DeadLetters
 from shipper.lane.feed import Feed
-from shipper.lane.fittings import Fittings, Select, select_all
+from shipper.lane.fittings import Fittings, Select
 from shipper.lane.parcel import ledgered
 from shipper.lane.reader import Decoding
 from shipper.lane.run import Lane
 from shipper.lane.start import select_since, skipped
 from shipper.lane.state import State
+from shipper.model import Block
 from shipper.notices import Notice, Tell, Trouble
+from shipper.policy import PolicySettings
+from shipper.refine.policy import Policy
 from shipper.refine.sequence import Sequences
 from shipper.refine.sessions import Changes
 from shipper.sink import Sink, SinkSettings, make_sink
@@ -55,6 +57,20 @@ def decoding_of(settings: SourceSettings, now: float) -> Decoding:
     latest = datetime.fromtimestamp(now, UTC) + timedelta(days=1)
     most = settings.record_bytes_max
     return Decoding(formats, Options(timezone=zone, record_bytes_max=most, latest=latest))
+
+
+def _selection(settings: PolicySettings, since: str | None) -> Select:
+    """Give what leaves out records that a sink does not want."""
+    policy = Policy(settings)
+    if since is None:
+        return policy.select
+
+    def select(block: Block) -> tuple[Block, dict[str, int]]:
+        younger, too_old = select_since(since, block)
+        kept, filtered = policy.select(younger)
+        return kept, {**too_old, **filtered}
+
+    return select
 
 
 class RunningSource:
@@ -92,7 +108,7 @@ class RunningSource:
         self._sinks = [make(each, around) for each in sinks]
         self._begin([name_of(each) for each in sinks])
         self.lanes = [
-            self._lane(name_of(each), sink, first=index == 0)
+            self._lane(each, sink, first=index == 0)
             for index, (each, sink) in enumerate(zip(sinks, self._sinks, strict=True))
         ]
         self._threads: list[threading.Thread] = []
@@ -102,9 +118,9 @@ class RunningSource:
         finder = Finder(parts.names, parts.identify, parts.opened, parts.around)
         return Catalog(parts.names, finder, parts.hold, parts.around, self._note)
 
-    def _note(self, segment: Segment) -> None:
+    def _note(self, segments: Sequence[Segment]) -> None:
         try:
-            self.state.note(ledgered(segment), self._clock.now())
+            self.state.note([ledgered(each) for each in segments], self._clock.now())
         except UnavailableError as error:  # the lanes will meet it too, and wait
             self._tell(Trouble(self.name, "", str(error)))
 
@@ -143,7 +159,8 @@ class RunningSource:
                 if skip.done:
                     self._done.setdefault(skip.segment.id, set()).add(lane)
 
-    def _lane(self, name: str, sink: Sink, *, first: bool) -> Lane:
+    def _lane(self, settings: SinkSettings, sink: Sink, *, first: bool) -> Lane:
+        name = name_of(settings)
         fittings = Fittings(
             source=self.name,
             feed=self._feed,
@@ -155,8 +172,7 @@ class RunningSource:
             chance=random.random,
             done=self._lane_is_done,
         )
-        since = self._input.since
-        select: Select = partial(select_since, since) if since is not None else select_all
+        select = _selection(settings, self._input.since)
         return Lane(name, sink, fittings, select=select, keeps_defects=first)
 
     def _lane_is_done(self, lane: str, segment: Segment) -> None:

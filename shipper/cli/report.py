@@ -13,11 +13,11 @@ import click
 import orjson
 from rich.console import Console
 
+from shipper.cli.stores import PASSWORD, open_store
 from shipper.errors import UsageError
 from shipper.report.failed_logins import FailedLogin, analyse
 from shipper.report.html import to_html
 from shipper.report.render import render, to_json
-from shipper.sink.sqlite import Settings, SqliteStore
 from shipper.terminal import safe_json
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -35,7 +35,8 @@ def report() -> None:
     show_default=True,
     envvar="AUDIT_SHIPPER_STORE",
     show_envvar=True,
-    help="Where `ship` has put the records: sqlite:PATH.",
+    help="Where `ship` has put the records: sqlite:PATH or mysql://USER@HOST/DATABASE, whose "
+    f"password is ${PASSWORD}, or in a file that ${PASSWORD}_FILE names.",
 )
 @click.option(
     "--since", default="24h", show_default=True, help="30m, 24h, 7d, or 2026-11-23T10:00Z."
@@ -78,7 +79,7 @@ def failed_logins(  # noqa: PLR0913 one argument for each option
 ) -> None:
     """Show failed logins by user, source and reason; bursts marked, health probes apart."""
     start = None if everything else _start(since, datetime.now(UTC))
-    with closing(_open(store)) as opened:
+    with closing(open_store(store)) as opened:
         rows = (FailedLogin(*row) for row in opened.failed_logins(start))
         result = analyse(rows, burst_attempts=burst_attempts, burst_window_seconds=burst_window)
     if page is not None:
@@ -99,19 +100,6 @@ def _write(path: Path, content: bytes) -> None:
             file.write(content)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
-
-
-def _open(store: str) -> SqliteStore:
-    kind, _, path = store.partition(":")
-    if kind != "sqlite" or not path:
-        raise UsageError(f"cannot report from {store!r}: write sqlite:PATH")
-    if not Path(path).exists():
-        raise UsageError(
-            f"there is no store at {path}. Fill one with: audit-shipper ship AUDIT.LOG --to {store}"
-        )
-    opened = SqliteStore(Settings(path=path))
-    opened.prepare()
-    return opened
 
 
 def _start(since: str, now: datetime) -> str:

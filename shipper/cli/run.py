@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from contextlib import closing, suppress
+from pathlib import Path
 
 import click
 
 from shipper.app.daemon import Daemon, signals
+from shipper.app.lock import StateLock
 from shipper.app.observation import Observation
+from shipper.app.workers import Share, run_workers
 from shipper.clock import SystemClock
-from shipper.config import load_file
+from shipper.config import Config, load_file
 from shipper.terminal import printable
 
 UNFINISHED = 4  # stopped in time, but not everything was shipped
@@ -17,17 +20,28 @@ UNFINISHED = 4  # stopped in time, but not everything was shipped
 
 @click.command()
 @click.option("-c", "--config", "path", required=True, help="The configuration, YAML.")
+@click.option("--worker", hidden=True, help="INDEX/COUNT: the part of a daemon with `workers`.")
 @click.pass_context
-def run(context: click.Context, path: str) -> None:
+def run(context: click.Context, path: str, worker: str | None) -> None:
     """Follow the configured logs and ship them until told to stop.
 
     SIGTERM drains and ends; SIGHUP reads the configuration anew. Exit status: 0 everything shipped,
     2 wrong configuration, 3 a target needs somebody's hand, 4 stopped before all was shipped.
     """
     config = load_file(path)
-    clock = SystemClock()
+    workers = min(config.workers, len(config.sources))
+    if worker is None and workers > 1:
+        with closing(StateLock(Path(config.state))):
+            context.exit(run_workers(["run", "-c", path], workers))
+    share = Share(0, 1) if worker is None else Share.parse(worker)
+
+    def load() -> Config:
+        return share.of(load_file(path))
+
+    clock, config = SystemClock(), share.of(config)
     observation = Observation(config, clock, _write)
-    daemon = Daemon(config, lambda: load_file(path), clock, observation)
+    lock = "lock" if worker is None else f"lock.{share.index}"
+    daemon = Daemon(config, load, clock, observation, lock=lock)
     with signals(daemon), closing(observation):
         remaining = daemon.run()
     for each in remaining:

@@ -1,88 +1,20 @@
-"""`audit-shipper setup TARGET -c FILE`: make what a target needs, before or beside the daemon.
-
-For people whose shipper must not have the rights to do it: run it once with an account that has
-them, and give the shipper `setup: off` (or `require`).
-"""
+"""`audit-shipper setup …`: make at a target what shipping needs. One file a kind of target."""
 
 from __future__ import annotations
 
-import sys
-from contextlib import closing
-from pathlib import Path
+from typing import Final
 
 import click
-import orjson
 
-from shipper.cli.setup_dashboards import dashboards
-from shipper.clock import SystemClock
-from shipper.config import load_file, name_of
-from shipper.errors import UsageError
-from shipper.sink import opensearch
-from shipper.sink.opensearch_setup import TROUBLES, Setup, State, Step
-from shipper.sink.opensearch_wire import StatusError, judged
-from shipper.terminal import printable
+from shipper.cli.lazy import lazy_group
 
-DONE, TROUBLED = 0, 1
+_COMMANDS: Final = {
+    "dashboards": ("shipper.cli.setup_dashboards", "dashboards"),
+    "opensearch": ("shipper.cli.setup_opensearch", "setup_opensearch"),
+    "sql": ("shipper.cli.setup_sql", "sql"),
+}
 
 
-@click.group()
+@click.group(cls=lazy_group(_COMMANDS))
 def setup() -> None:
-    """Make what a target needs: index templates and the like."""
-
-
-setup.add_command(dashboards)
-
-
-@setup.command("opensearch")
-@click.option(
-    "-c",
-    "--config",
-    "path",
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The configuration of the daemon; its opensearch sinks are set up.",
-)
-@click.option("--dry-run", is_flag=True, help="Look, and print the calls that would be made.")
-@click.pass_context
-def setup_opensearch(context: click.Context, path: Path, *, dry_run: bool) -> None:
-    """Make the ISM policy, the component templates and the index template.
-
-    What is there already and as it should be is not written again; what is there and somebody
-    else's is reported and left alone. Exit status: 0 all is as it should be, 1 something is not, 2
-    wrong use, or the cluster cannot be asked.
-    """
-    status = DONE
-    for settings in _sinks(path):
-        click.echo(f"{name_of(settings)}:")
-        for step in _run(settings, write=not dry_run):
-            _show(step, dry_run=dry_run)
-            if step.state in TROUBLES:
-                status = TROUBLED
-    context.exit(status)
-
-
-def _sinks(path: Path) -> list[opensearch.Settings]:
-    sinks = load_file(str(path)).sinks
-    found = [settings for settings in sinks if isinstance(settings, opensearch.Settings)]
-    if not found:
-        raise UsageError(f"{path} has no sink of type opensearch")
-    return found
-
-
-def _run(settings: opensearch.Settings, *, write: bool) -> list[Step]:
-    from shipper.sink.opensearch_connection import Cluster  # noqa: PLC0415 25 MB
-
-    with closing(Cluster(settings, SystemClock())) as cluster:
-        try:
-            return Setup(cluster, settings, write=write).run()
-        except StatusError as error:
-            raise judged(error, proven=False) from error
-
-
-def _show(step: Step, *, dry_run: bool) -> None:
-    click.echo(f"  {step.state:<10} {step.path}")
-    if step.state in TROUBLES and step.detail:
-        click.echo(f"             {printable(step.detail, limit=1000)}")
-    if dry_run and step.state in (State.MADE, State.RENEWED):
-        click.echo(f"  PUT {step.path}")
-        sys.stdout.write(orjson.dumps(step.body, option=orjson.OPT_INDENT_2).decode() + "\n")
+    """Make at a target what shipping needs: templates, tables, policies, dashboards."""

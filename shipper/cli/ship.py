@@ -20,15 +20,20 @@ from rich.progress import (
 from rich.text import Text
 
 from shipper.cli.options import decoding, reading
+from shipper.cli.stores import open_target
 from shipper.lane.ship import Shipped
 from shipper.lane.ship import ship as ship_file
-from shipper.sink import open_sink
 from shipper.terminal import printable
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--to", "target", required=True, help="sqlite:PATH, jsonl:PATH or jsonl:- (output).")
+@click.option(
+    "--to",
+    "target",
+    required=True,
+    help="sqlite:PATH, mysql://USER@HOST/DATABASE, jsonl:PATH or jsonl:- (output).",
+)
 @reading
 @click.pass_context
 def ship(
@@ -47,7 +52,7 @@ def ship(
     formats, options = decoding(format_name, timezone, record_bytes_max)
     console = Console(stderr=True)
     defects = 0
-    with closing(open_sink(target)) as sink:
+    with closing(open_target(target)) as sink:
         for name in files:
             with _progress(console, name) as tell:
                 shipped = ship_file(Path(name), sink, formats, options, tell)

@@ -43,6 +43,8 @@ class _Reader:
             return Value(line, self._mapping(node))
         if isinstance(node, yaml.SequenceNode):
             return Value(line, [self.read(item) for item in node.value])
+        if node.tag.endswith(":timestamp"):
+            return Value(line, node.value)  # settings take times as texts, RFC 3339
         scalar = self._constructor.construct_object(node)
         return Value(line, self._filled(scalar, line) if isinstance(scalar, str) else scalar)
 

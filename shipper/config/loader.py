@@ -63,8 +63,10 @@ class Loader:
         if len(self.problems) > before:
             return None
         made: Any = chosen(**arguments)
-        for problem in getattr(made, "problems", tuple)():
-            self._say(value, path, problem)
+        for class_ in chosen.__mro__:  # each class answers for its own fields
+            problems = vars(class_).get("problems")
+            for problem in problems(made) if problems else ():
+                self._say(value, path, problem)
         return made if len(self.problems) == before else None
 
     def _chosen(self, cls: type[Struct], value: Value, path: str) -> type[Struct] | None:

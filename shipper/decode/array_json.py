@@ -21,7 +21,7 @@ import msgspec
 from shipper.decode import base
 from shipper.decode.array_fields import array_record, give_identity
 from shipper.decode.array_lines import Line, line_records
-from shipper.decode.base import Context, Decoded, Memo
+from shipper.decode.base import Context, Data, Decoded, Memo
 from shipper.decode.identity import Identity, parse_identity
 from shipper.decode.jsonscan import PLAIN_STARTS, ObjectEnd, unnested
 from shipper.decode.jsontext import load_object
@@ -94,19 +94,19 @@ class ArrayJson:
             FILTER: local,
             FILTER_LINES: local,
         }
-        self._object = ObjectEnd(self.interrupted_by)
+        self._object = ObjectEnd(context, self.interrupted_by)
         self._identity: Memo[Identity | None] = Memo(parse_identity)
         self._lines = msgspec.json.Decoder(list[Line])
         self._line = msgspec.json.Decoder(Line)
         self._strict = msgspec.json.Decoder(dict[str, Any])
         self._interrupt = re.compile(self.interrupted_by)
 
-    def cut(self, data: bytes, start: int, stop: int) -> int:
+    def cut(self, data: Data, start: int, stop: int) -> int:
         """Find the line feed before the last record: with it the one before surely ends."""
         opening = b"\n  {" if data[start + 1 : start + 2] in b"\r\n" else b"\n{"
         return max(data.rfind(opening, start, stop) + 1, start)
 
-    def end(self, data: bytes, start: int, final: bool) -> int:  # noqa: ARG002, FBT001 the Protocol
+    def end(self, data: Data, start: int, final: bool) -> int:  # noqa: ARG002, FBT001 the Protocol
         """Find the brace that closes the record."""
         return self._object.find(data, start)
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from shipper.decode import base
-from shipper.decode.base import Context, Decoded
+from shipper.decode.base import Context, Data, Decoded
 from shipper.decode.fields import number, split_identity
 from shipper.decode.jsonscan import PLAIN_STARTS, ObjectEnd, unnested
 from shipper.decode.jsontext import load_object
@@ -90,9 +90,9 @@ class Azure:
     def __init__(self, context: Context) -> None:
         """Keep the decoder's clock, and a memo of an unfinished record."""
         self._clock = context.clock.utc
-        self._object = ObjectEnd(self.interrupted_by)
+        self._object = ObjectEnd(context, self.interrupted_by)
 
-    def cut(self, data: bytes, start: int, stop: int) -> int:  # noqa: ARG002 the Protocol
+    def cut(self, data: Data, start: int, stop: int) -> int:  # noqa: ARG002 the Protocol
         """Have no fast path: the service delivers blobs of some minutes."""
         return start
 
@@ -100,7 +100,7 @@ class Azure:
         """Have no fast path."""
         return None
 
-    def end(self, data: bytes, start: int, final: bool) -> int:  # noqa: ARG002, FBT001 the Protocol
+    def end(self, data: Data, start: int, final: bool) -> int:  # noqa: ARG002, FBT001 the Protocol
         """Find the brace that closes the envelope."""
         return self._object.find(data, start)
 

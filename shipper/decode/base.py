@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, tzinfo
-from typing import ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import ClassVar, Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
 
@@ -16,6 +16,9 @@ from shipper.decode.timestamps import Clock
 from shipper.model import AuditRecord
 
 Value = TypeVar("Value")
+
+# What the engine holds: bytes, or a bytearray where a record is so large that it grows in place.
+Data: TypeAlias = bytes | bytearray
 
 # 16 MiB: sixteen times the largest default max_allowed_packet in use, so no ordinary statement is
 # refused, and small enough to hold twice in a sidecar's memory.
@@ -55,13 +58,14 @@ class Format(Protocol):
     # meeting one before the end proves that the record was cut.
     interrupted_by: ClassVar[bytes]
     # A format may also have `found_by: ClassVar[bytes]`: a stricter `start`, which may look behind,
-    # for finding the next record after bytes that begin none. Elsewhere it is `start`.
+    # for finding the next record after bytes that begin none. Elsewhere it is `start`. What it
+    # finds in mid-line begins with one of `<{"0123456789`.
 
     def __init__(self, context: Context, /) -> None:
         """Make a reader for one decoder."""
         ...
 
-    def cut(self, data: bytes, start: int, stop: int, /) -> int:
+    def cut(self, data: Data, start: int, stop: int, /) -> int:
         """Say where the last whole record in `data[start:stop]` surely ends; `start` if unknown."""
         ...
 
@@ -73,7 +77,7 @@ class Format(Protocol):
         """
         ...
 
-    def end(self, data: bytes, start: int, final: bool, /) -> int:  # noqa: FBT001 hot call
+    def end(self, data: Data, start: int, final: bool, /) -> int:  # noqa: FBT001 hot call
         """Find the end of the record that starts at `start`: an index, MORE or BROKEN.
 
         A negative index: the record was cut, and what stands at that index is no part of it.
@@ -88,12 +92,37 @@ class Format(Protocol):
 
 
 class Context:
-    """What the formats of one decoder share: the options, and the clock with its memo."""
+    """What the formats of one decoder share: the options, the clock, and the place."""
 
     def __init__(self, options: Options) -> None:
         """Make the memos; they are bounded and live as long as the decoder."""
         self.options = options
         self.clock = Clock(options.timezone)
+        # Of the item that is being looked for. While it stays, `end` is asked about the same
+        # bytes and more behind them, so what was learnt of them stays true.
+        self.item = 0
+
+
+class Seen:
+    """How far the item that is being looked for was searched from one of its bytes on.
+
+    An item that arrives in many pieces is asked about once a piece: it goes on from there, or a
+    long value full of quotes would cost the square of its length.
+    """
+
+    def __init__(self, context: Context) -> None:
+        """Have seen nothing yet."""
+        self._context = context
+        self._of = (-1, 0)
+        self._to = 0
+
+    def get(self, begin: int) -> int:
+        """Give the index to go on from, for a search that began at `begin`, or `begin`."""
+        return self._to if self._of == (self._context.item, begin) else begin
+
+    def set(self, begin: int, to: int) -> None:
+        """Remember it. Indexes count from the first byte of the item."""
+        self._of, self._to = (self._context.item, begin), to
 
 
 class Memo(dict[str, Value], Generic[Value]):
@@ -144,12 +173,12 @@ XML_STARTS: Final = rb"<AUDIT_RECORD|<\?xml|</?AUDIT>"
 LOOKAHEAD: Final = 4096  # bytes within which `start` must decide; connection rows are under 1 KiB
 
 
-def last_line_end(data: bytes, start: int, stop: int) -> int:
+def last_line_end(data: Data, start: int, stop: int) -> int:
     """`Format.cut` of the formats with one record a line."""
     return max(data.rfind(b"\n", start, stop) + 1, start)
 
 
-def line_end(data: bytes, start: int, final: bool) -> int:  # noqa: FBT001 the shape of Format.end
+def line_end(data: Data, start: int, final: bool) -> int:  # noqa: FBT001 the shape of Format.end
     """`Format.end` of the formats with one record a line; the line feed belongs to the record."""
     end = data.find(b"\n", start) + 1
     return end or (len(data) if final else MORE)

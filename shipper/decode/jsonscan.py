@@ -12,10 +12,12 @@ import re
 from typing import Final, NamedTuple
 
 from shipper.decode import base
-from shipper.decode.base import LOOKAHEAD, MORE
+from shipper.decode.base import LOOKAHEAD, MORE, Context, Data
 
-# Up to the next brace outside strings, and the brace; nothing of a string that has no end yet.
-_TO_BRACE: Final = re.compile(rb'[^"{}]*+(?:"(?:[^"\\]++|\\.)*+"[^"{}]*+)*+([{}])?+', re.DOTALL)
+# Over some strings, up to the next brace outside of them, and the brace; nothing of a string that
+# has no end yet. Some: the pattern keeps a place to go back to for each. It has to, because a
+# possessive group that fails in its middle does not go back, in Python before 3.11.5 (gh-106052).
+_TO_BRACE: Final = re.compile(rb'[^"{}]*+(?:"(?:[^"\\]++|\\.)*+"[^"{}]*+){0,64}([{}])?+', re.DOTALL)
 _IN_STRING: Final = re.compile(rb'(?:[^"\\]++|\\.)*+("?+)', re.DOTALL)
 _WINDOW_BYTES: Final = 1024  # a usual record with room to spare
 
@@ -55,20 +57,21 @@ _START: Final = _Place(0, 0, inside=False)
 class ObjectEnd:
     """Finds the end of an object; asked again for the same one with more bytes, it goes on.
 
-    What it keeps is a memo of a pure function of the bytes: how far it came within a prefix.
+    So an object that arrives in many pieces is read once and not once a piece.
     """
 
-    def __init__(self, interrupted_by: bytes) -> None:
+    def __init__(self, context: Context, interrupted_by: bytes) -> None:
         """Know nothing yet but what proves that an object was cut."""
+        self._context = context
         self._interrupt = re.compile(interrupted_by)
-        self._prefix = b""
+        self._item = -1  # that `_place` belongs to
         self._place = _START
 
-    def find(self, data: bytes, start: int) -> int:
+    def find(self, data: Data, start: int) -> int:
         """Give the index behind the object that begins at `start`, or MORE."""
-        known = self._prefix and data.startswith(self._prefix, start)
+        known = self._item == self._context.item and start + self._place.at <= len(data)
         place = self._place if known else _START
-        self._prefix = b""
+        self._item = -1
         checked = start + 1
         # In growing windows: a cut object is one without an end, and looking for that in all that
         # is held, for each of many, would not be linear.
@@ -78,16 +81,14 @@ class ObjectEnd:
             if not place.depth:
                 return start + place.at
             if stop == len(data):
-                # Below a few KiB, looking again is cheaper than keeping the bytes.
-                if stop - start > LOOKAHEAD:
-                    self._prefix, self._place = data[start:], place
+                self._item, self._place = self._context.item, place
                 return MORE
             if self._interrupt.search(data, checked, stop):
                 return MORE  # the decoder will find the place
             checked = max(stop - LOOKAHEAD, checked)
 
 
-def _scan(data: bytes, start: int, stop: int, place: _Place) -> _Place:
+def _scan(data: Data, start: int, stop: int, place: _Place) -> _Place:
     """Go on to the end of the object, where the depth is 0, or to `stop`."""
     at, depth, inside = start + place.at, place.depth, place.inside
     while True:
@@ -106,7 +107,7 @@ def _scan(data: bytes, start: int, stop: int, place: _Place) -> _Place:
             inside = False
         elif inside or at == stop:
             break  # in a string, or in the first half of an escape
-        else:
+        elif match.start() == at:
             at += 1  # the quote of a string that has no end yet
             inside = True
     return _Place(at - start, depth, inside)

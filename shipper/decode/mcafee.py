@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Final
 
 from shipper.decode import base
-from shipper.decode.base import Context, Decoded
+from shipper.decode.base import Context, Data, Decoded
 from shipper.decode.fields import number
 from shipper.decode.jsonscan import PLAIN_STARTS, unnested
 from shipper.decode.jsontext import load_pairs
@@ -50,7 +50,7 @@ class McAfee:
 
     end = staticmethod(base.line_end)
 
-    def cut(self, data: bytes, start: int, stop: int) -> int:  # noqa: ARG002 the Protocol
+    def cut(self, data: Data, start: int, stop: int) -> int:  # noqa: ARG002 the Protocol
         """Have no fast path: repeated keys need a parser that shows them."""
         return start
 

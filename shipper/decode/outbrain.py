@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from shipper.decode import base
-from shipper.decode.base import Context, Decoded
+from shipper.decode.base import Context, Data, Decoded
 from shipper.decode.fields import number
 from shipper.decode.jsonscan import PLAIN_STARTS, unnested
 from shipper.decode.jsontext import load_pairs
@@ -41,7 +41,7 @@ class Outbrain:
 
     end = staticmethod(base.line_end)
 
-    def cut(self, data: bytes, start: int, stop: int) -> int:  # noqa: ARG002 the Protocol
+    def cut(self, data: Data, start: int, stop: int) -> int:  # noqa: ARG002 the Protocol
         """Have no fast path: logins are few."""
         return start
 

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Final
 from shipper.decode import base
 from shipper.decode.array_json import ArrayJson
 from shipper.decode.azure import Azure
-from shipper.decode.base import MORE, Context, Decoded, Format
+from shipper.decode.base import MORE, Context, Data, Decoded, Format
 from shipper.decode.mariadb import MariaDb
 from shipper.decode.mcafee import McAfee
 from shipper.decode.outbrain import Outbrain
@@ -99,7 +99,7 @@ class Syslog:
         ends = list(accumulate([len(line) + 1 for line in lines[:-1]], initial=offset))
         return Decoded(decoded.records, ends[:-1], ends[1:])
 
-    def end(self, data: bytes, start: int, final: bool) -> int:  # noqa: FBT001 hot call
+    def end(self, data: Data, start: int, final: bool) -> int:  # noqa: FBT001 hot call
         """Find the last line of the record; lines are added until the format inside is content."""
         first = _STARTS.match(data, start)
         if first is None:
@@ -112,7 +112,7 @@ class Syslog:
                 return end
             most *= 2
 
-    def _end(self, data: bytes, first: re.Match[bytes], message: Message) -> int:
+    def _end(self, data: Data, first: re.Match[bytes], message: Message) -> int:
         choice = self._choose(message.text)
         end = MORE
         if choice is not None:

@@ -20,7 +20,7 @@ from itertools import accumulate
 from typing import Final, NamedTuple
 
 from shipper.decode import mariadb_row, syslog_header
-from shipper.decode.base import LOOKAHEAD
+from shipper.decode.base import LOOKAHEAD, Data
 from shipper.model import AuditRecord
 
 # A word of the operator's choice (server_audit_syslog_info), or the tag of Percona's filter.
@@ -66,7 +66,7 @@ class Message(NamedTuple):
 
 
 def gather(
-    data: bytes, first: re.Match[bytes], starts: re.Pattern[bytes], most: int, *, final: bool
+    data: Data, first: re.Match[bytes], starts: re.Pattern[bytes], most: int, *, final: bool
 ) -> Message:
     """Give the whole lines, at most `most`, of the record whose header is `first`."""
     at, closed = first.end(), False
@@ -78,7 +78,7 @@ def gather(
             closed = final
             break
         end = line_feed + 1 or len(data)
-        line = data[at : line_feed if line_feed >= 0 else end]
+        line = bytes(data[at : line_feed if line_feed >= 0 else end])
         if ends:
             header = _NAMED.match(data, at)
             if header and (starts.match(data, at) or _ident(header) != _ident(first)):

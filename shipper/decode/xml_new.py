@@ -13,7 +13,7 @@ import re
 from typing import Any, ClassVar, Final
 
 from shipper.decode import base
-from shipper.decode.base import MORE, Context, Decoded
+from shipper.decode.base import MORE, Context, Data, Decoded
 from shipper.decode.xmlblock import BlockReader
 from shipper.decode.xmllayout import Syntax
 from shipper.decode.xmlrecord import record_of, startup_fields, with_line_feed
@@ -53,8 +53,9 @@ _SYNTAX: Final = Syntax(
     empty="<{name}/>",
     text="[^<]*+",
     rest="",
+    rest_percona=r"(?:\n  .*+)++",
     end=r"\n *+</AUDIT_RECORD>\n",
-    other=rf"{_START}(?:[^<]++|<(?!/?AUDIT|\?xml))*+</AUDIT_RECORD>\n?",
+    other=rf"{_START}(?:[^<]++|<(?!/?AUDIT|\?xml))*</AUDIT_RECORD>\n?",
 )
 
 
@@ -74,7 +75,7 @@ class XmlNew:
         self._clock = context.clock
         self._block = BlockReader(self, _SYNTAX, context.clock)
 
-    def cut(self, data: bytes, start: int, stop: int) -> int:
+    def cut(self, data: Data, start: int, stop: int) -> int:
         """Cut after the last closing tag at the end of a line."""
         border = data.rfind(b"</AUDIT_RECORD>\n", start, stop)
         return start if border < 0 else border + len(_END) + 1
@@ -85,7 +86,7 @@ class XmlNew:
             return None  # a quote is always escaped: it may be the start of another record
         return self._block.read(block, offset)
 
-    def end(self, data: bytes, start: int, final: bool) -> int:  # noqa: FBT001 hot call
+    def end(self, data: Data, start: int, final: bool) -> int:  # noqa: FBT001 hot call
         """Find the first closing tag."""
         end = data.find(_END, start)
         return MORE if end < 0 else with_line_feed(data, end + len(_END), final)

@@ -13,7 +13,7 @@ import re
 from typing import ClassVar, Final
 
 from shipper.decode import base
-from shipper.decode.base import MORE, Context, Decoded
+from shipper.decode.base import MORE, Context, Data, Decoded
 from shipper.decode.xmlblock import BlockReader
 from shipper.decode.xmllayout import Syntax
 from shipper.decode.xmlrecord import record_of, startup_fields, with_line_feed
@@ -58,6 +58,7 @@ _SYNTAX: Final = Syntax(
     empty="",
     text='[^"]*+',
     rest="[^>]*+(?<=/)",
+    rest_percona="",
     end=r">\n",
     other=rf"{_START}[^<>]*+>\n?",
 )
@@ -75,7 +76,7 @@ class XmlOld:
         self._clock = context.clock
         self._block = BlockReader(self, _SYNTAX, context.clock)
 
-    def cut(self, data: bytes, start: int, stop: int) -> int:
+    def cut(self, data: Data, start: int, stop: int) -> int:
         """Cut after the last `/>` at the end of a line: no value holds a raw `>`."""
         return max(data.rfind(b"/>\n", start, stop) + 3, start)
 
@@ -83,7 +84,7 @@ class XmlOld:
         """Read a block of records with one regular expression."""
         return self._block.read(block, offset)
 
-    def end(self, data: bytes, start: int, final: bool) -> int:  # noqa: FBT001 hot call
+    def end(self, data: Data, start: int, final: bool) -> int:  # noqa: FBT001 hot call
         """Find the first `/>`; of a record with unescaped options, the one after OS_VERSION."""
         if _STARTUP_BEGIN.match(data, start):
             match = _STARTUP_END.search(data, start)

@@ -22,7 +22,10 @@ class Syntax(NamedTuple):
     field_or_empty: str  # NEW has a form of its own for an empty field
     empty: str
     text: str  # an escaped value
-    rest: str  # everything after SQLTEXT, where that is shorter than naming the fields
+    # Everything after SQLTEXT, and the same in audit_log's layout, where that costs less than to
+    # name the fields. What it takes in is read field by field when it is met for the first time.
+    rest: str
+    rest_percona: str
     end: str
     other: str  # any whole record, for those that no layout fits
 
@@ -88,6 +91,9 @@ def compiled(syntax: Syntax, layout: Layout) -> tuple[re.Pattern[str], re.Patter
     """
     # audit_log has one indentation, and no short form of empty fields.
     indent = "\n  " if layout.percona else "\n *+"
+    # Possessive where it may be: such a group does not go back when it fails behind a repetition
+    # like that of the blanks, in Python before 3.11.5 (gh-106052).
+    may = "?+" if layout.percona else "?"
     template = indent + (syntax.field if layout.percona else syntax.field_or_empty)
     values = {
         "NAME": '[0-9A-Za-z][^"<>]*+',  # as `start` of OLD demands
@@ -105,16 +111,17 @@ def compiled(syntax: Syntax, layout: Layout) -> tuple[re.Pattern[str], re.Patter
         patterns = []
         for field in fields.split():
             pattern = template.format(name=field.removesuffix("?"), value=syntax.text)
-            patterns.append(f"(?:{pattern})?+" if field.endswith("?") else pattern)
+            patterns.append(f"(?:{pattern}){may}" if field.endswith("?") else pattern)
         return "".join(patterns)
 
+    after = (layout.percona and syntax.rest_percona) or syntax.rest or run(layout.after)
     statement = value("SQLTEXT").replace("SQLTEXT", "(S)QLTEXT", 1)
-    no_text = f"(?:{indent}{syntax.empty.format(name='SQLTEXT')})?+" if syntax.empty else ""
+    no_text = f"(?:{indent}{syntax.empty.format(name='SQLTEXT')}){may}" if syntax.empty else ""
     record = (
         f"{syntax.begin}{''.join(map(value, layout.head))}"
         f"({run(layout.before)}){value('CONNECTION_ID')}"
-        f"({run(layout.between)}{no_text})(?:{statement})?+"
-        f"({syntax.rest or run(layout.after)}){syntax.end}"
+        f"({run(layout.between)}{no_text})(?:{statement}){may}"
+        f"({after}){syntax.end}"
     )
     row = f"({record}|{syntax.other})([ \t\r\n]*+)"
     return re.compile(record), re.compile(row, re.ASCII)

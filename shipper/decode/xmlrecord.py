@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from shipper.decode.base import MORE
+from shipper.decode.base import MORE, Data
 from shipper.decode.fields import flat_record
 from shipper.decode.xmltext import unescape
 from shipper.model import AuditRecord
@@ -71,7 +71,7 @@ def _unescaped(value: Any) -> Any:
     return {unescape(key): _unescaped(inner) for key, inner in value.items()}
 
 
-def with_line_feed(data: bytes, end: int, final: bool) -> int:  # noqa: FBT001 as in Format.end
+def with_line_feed(data: Data, end: int, final: bool) -> int:  # noqa: FBT001 as in Format.end
     """Give the end of a record with the line feed after it, which belongs to it."""
     if end == len(data):
         return end if final else MORE

@@ -17,7 +17,7 @@ import msgspec
 from shipper.clock import rfc3339
 from shipper.codes import lookup
 from shipper.detection import RULES, Detection
-from shipper.document.ecs import ECS_VERSION
+from shipper.document.ecs_parts import ECS_VERSION
 
 # ECS wants a number; the steps are those of Elastic's and OpenSearch's detection rules.
 SEVERITIES: Final = {"critical": 99, "warning": 47, "info": 21}
@@ -28,6 +28,7 @@ def alert(detection: Detection, *, path: str = "", ingested: str | None = None) 
     """Write a finding as one document; texts are exact, so escape them for a terminal."""
     rule = RULES[detection.rule]
     event = {
+        "id": detection.id,
         "kind": "alert",
         "module": "mysql",
         "dataset": "mysql.audit",

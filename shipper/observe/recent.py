@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import copy
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from shipper.addresses import source_of
 from shipper.clock import Clock, seconds_of
 from shipper.codes import is_probe, lookup
 from shipper.detection import Detection
-from shipper.model import CHANGE_USER, CONNECT, AuditRecord, Block
+from shipper.model import CHANGE_USER, CONNECT, AuditRecord
 from shipper.notices import (
     Attempted,
     Delivered,
@@ -125,11 +125,11 @@ class Recent:
             with self._lock:
                 handle(self, notice)
 
-    def see(self, block: Block, log: str) -> None:
-        """Look for refused logins in a block."""
+    def see(self, records: Iterable[AuditRecord], log: str) -> None:
+        """Look for refused logins."""
         refused = [
             record
-            for record in block.records
+            for record in records
             if record.status and record.kind in _LOGINS and not is_probe(record.status, record.user)
         ]
         if refused:

@@ -8,10 +8,10 @@ out. docs/policy.md has the rules and where they must differ.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import compress
 from operator import attrgetter
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from shipper.model import (
     AUDIT_START,
@@ -22,14 +22,9 @@ from shipper.model import (
     AuditRecord,
     Block,
 )
-from shipper.refine.policy_lists import Accounts, accounts, names
-from shipper.settings import Settings
+from shipper.policy import Entries, PolicySettings
+from shipper.policy.lists import Accounts, accounts, names
 
-# As the plugin's variables have them, `"'app'@'%', root@localhost"`, or as a list of such entries.
-# None: no such filter; an empty list includes, or excludes, nothing.
-Entries = str | tuple[str, ...] | None
-
-_PAIRS: Final = ("accounts", "commands", "databases")
 _AUDIT: Final = frozenset((AUDIT_START, AUDIT_STOP))
 # What each filter looks at, besides the kind.
 _FIELDS: Final = {
@@ -42,31 +37,6 @@ _FIELDS: Final = {
 _ACCESSES: Final = frozenset((QUERY, TABLE))
 # The server tells the plugin of no table while it makes one: always logged.
 _NO_ACCESS: Final = frozenset(("create_table",))
-
-
-class PolicySettings(Settings, frozen=True, kw_only=True):
-    """What to leave out. Of each pair, at most one."""
-
-    policy: Literal["ALL", "LOGINS", "QUERIES", "NONE"] = "ALL"
-    include_accounts: Entries = None
-    exclude_accounts: Entries = None
-    include_commands: Entries = None  # by COMMAND_CLASS: select, set_option
-    exclude_commands: Entries = None
-    include_databases: Entries = None
-    exclude_databases: Entries = None
-
-    def problems(self) -> Iterator[str]:
-        """Find pairs that exclude each other, and entries that are no names."""
-        for pair in _PAIRS:
-            given = [f"{way}_{pair}" for way in ("include", "exclude")]
-            given = [name for name in given if getattr(self, name) is not None]
-            if len(given) > 1:
-                yield f"{' and '.join(given)} exclude each other: keep one of them"
-            for name in given:
-                try:
-                    (accounts if pair == "accounts" else names)(getattr(self, name))
-                except ValueError as error:
-                    yield f"{name}: {error}"
 
 
 class _Key(NamedTuple):

@@ -42,10 +42,13 @@ class Kind(NamedTuple):
 
 # `type:` in the configuration -> the sink.
 SINKS: Final[dict[str, Kind]] = {
-    "metrics": Kind("shipper.sink.counters", "AuditCounters"),
-    "sqlite": Kind("shipper.sink.sqlite", "SqliteStore"),
+    "fluentd": Kind("shipper.sink.fluentd", "Fluentd"),
     "jsonl": Kind("shipper.sink.jsonl", "JsonLines"),
+    "metrics": Kind("shipper.sink.counters", "AuditCounters"),
     "opensearch": Kind("shipper.sink.opensearch", "OpenSearchSink"),
+    "sql": Kind("shipper.sink.sql", "SqlStore"),
+    "sqlite": Kind("shipper.sink.sqlite", "SqliteStore"),
+    "syslog": Kind("shipper.sink.syslog", "Syslog"),
 }
 # Those that `ship --to KIND:PATH` and `report --store KIND:PATH` can open without a configuration.
 _BY_PATH: Final = ("sqlite", "jsonl")

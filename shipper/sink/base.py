@@ -17,7 +17,8 @@ from msgspec import Struct
 from shipper.clock import Clock, SystemClock
 from shipper.model import Block
 from shipper.notices import Tell, ignore
-from shipper.settings import Name, Settings
+from shipper.policy import PolicySettings
+from shipper.settings import Name
 
 # Why an attempt failed; closed, because metrics use it as a label.
 FAILURES: Final = (
@@ -68,7 +69,7 @@ class Receipt(Struct, frozen=True):
     size: int = 0  # payload bytes, before compression
 
 
-class SinkSettings(Settings, frozen=True, kw_only=True, tag_field="type"):
+class SinkSettings(PolicySettings, frozen=True, kw_only=True, tag_field="type"):
     """What every sink can be told; each sink's `Settings` adds its own."""
 
     # Default: the type. Names the lane in metrics, logs and the state: renaming starts it anew.

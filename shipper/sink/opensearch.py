@@ -55,19 +55,25 @@ _Key: TypeAlias = tuple[str, int, int]
 
 
 class _Progress(Struct):
-    """What is settled of one batch; msgspec gives each instance a list and a set of its own."""
+    """What is settled of one batch; msgspec gives each instance a list of its own."""
 
-    new: int = 0
-    duplicates: int = 0
-    refusals: list[Refusal] = []
-    settled: set[int] = set()  # offsets
+    readings: list[Reading] = []
 
-    def add(self, reading: Reading) -> None:
-        self.new += len(reading.new)
-        self.duplicates += len(reading.duplicates)
-        self.refusals += reading.refusals
-        self.settled.update(reading.new, reading.duplicates)
-        self.settled.update(refusal.offset for refusal in reading.refusals)
+    def settled(self) -> set[int]:
+        """Offsets of the documents that need not be sent again; asked for after a failure only."""
+        settled: set[int] = set()
+        for reading in self.readings:
+            settled.update(reading.new, reading.duplicates)
+            settled.update(refusal.offset for refusal in reading.refusals)
+        return settled
+
+    def receipt(self, size: int) -> Receipt:
+        return Receipt(
+            sum(len(reading.new) for reading in self.readings),
+            sum(len(reading.duplicates) for reading in self.readings),
+            tuple(sorted(each for reading in self.readings for each in reading.refusals)),
+            size,
+        )
 
 
 class OpenSearchSink:
@@ -136,8 +142,8 @@ class OpenSearchSink:
             progress = self._attempts.pop(key, None) or _Progress()
         body = self._encoded(batch)
         size = len(body.lines)
-        if progress.settled:
-            body = without(body, progress.settled)
+        if progress.readings:
+            body = without(body, progress.settled())
         try:
             failure = self._send(cluster, body, progress)
         except ShipperError as error:
@@ -148,8 +154,7 @@ class OpenSearchSink:
             raise failure
         self._grow()
         self._retain(cluster)
-        refusals = tuple(sorted(progress.refusals))
-        return Receipt(progress.new, progress.duplicates, refusals, size)
+        return progress.receipt(size)
 
     def _encoded(self, batch: Batch) -> Body:
         arrival = rfc3339(self._around.clock.now())
@@ -178,7 +183,7 @@ class OpenSearchSink:
                 pieces[:0] = self._smaller(piece, error, progress)
                 continue
             cluster.prove()
-            progress.add(reading)
+            progress.readings.append(reading)
             if reading.failure is not None:
                 failure = reading.failure
                 # The rest of the batch would only add to what the server cannot take now.
@@ -189,7 +194,7 @@ class OpenSearchSink:
         """Cut what something on the way finds too large; a single document is refused."""
         if len(piece.offsets) == 1:
             refusal = Refusal(piece.offsets[0], "too_large", str(error))
-            progress.add(Reading([], [], [refusal], []))
+            progress.readings.append(Reading([], [], [refusal], []))
             return iter(())
         with self._lock:
             # For good: a proxy's limit does not change by itself.
@@ -208,7 +213,7 @@ class OpenSearchSink:
             self.batch_bytes = min(self.batch_bytes + self._settings.batch_bytes // 8, most)
 
     def _remember(self, key: _Key, progress: _Progress) -> None:
-        if not progress.settled:
+        if not progress.readings:
             return
         with self._lock:
             while len(self._attempts) >= ATTEMPTS_MAX:

@@ -159,7 +159,14 @@ def unreachable(error: Exception, host: str) -> ShipperError:
     if isinstance(error, failures.TimeoutError) and not refused:
         return UnavailableError(f"{host} did not answer in time: {error}", reason="timeout")
     reason = "protocol" if isinstance(error, failures.ProtocolError) else "unavailable"
-    return UnavailableError(f"{host} cannot be reached: {error}", reason=reason)
+    # TLS 1.3 has the client speak before the server has judged its certificate.
+    hung_up = isinstance(cause, ssl.SSLEOFError) or isinstance(_inner(error), ConnectionResetError)
+    hint = " (does it want a client certificate?)" if hung_up and host.startswith("https") else ""
+    return UnavailableError(f"{host} cannot be reached: {error}{hint}", reason=reason)
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    return next((each for each in error.args if isinstance(each, BaseException)), error.__cause__)
 
 
 def _tls_cause(error: BaseException | None) -> ssl.SSLError | None:
@@ -167,6 +174,5 @@ def _tls_cause(error: BaseException | None) -> ssl.SSLError | None:
     while error is not None:
         if isinstance(error, ssl.SSLError):
             return error
-        inner = next((each for each in error.args if isinstance(each, BaseException)), None)
-        error = inner or error.__cause__
+        error = _inner(error)
     return None

@@ -59,12 +59,12 @@ class OpenSearchSettings(SinkSettings, frozen=True, kw_only=True, tag="opensearc
     # Copies of a new index; default: one, where there is a second node for it.
     replicas: Annotated[int, Meta(ge=0, le=20)] | None = None
 
-    # Plain log bytes of a request. Below 1 MiB the round trips bind, above 4 MiB nothing is gained
-    # (docs/performance), and the service's small instances take no more than 10 MiB at once.
-    batch_bytes: Annotated[int, Meta(ge=64 * KIB, le=64 * MIB)] = 2 * MIB
-    # Requests under way at once. One waits for the server; two to four keep it busy; more only make
-    # it answer "too many requests" sooner.
-    in_flight: Annotated[int, Meta(ge=1, le=16)] = 3
+    # Plain log bytes of a request. Below 1 MiB the round trips bind; each MiB more costs 10 MB of
+    # memory for each request in flight, and gains something only where the cluster is far away.
+    batch_bytes: Annotated[int, Meta(ge=64 * KIB, le=64 * MIB)] = 1 * MIB
+    # Requests under way at once. One waits for the server; two keep it busy, four where it is far
+    # away; more only make it answer "too many requests" sooner.
+    in_flight: Annotated[int, Meta(ge=1, le=16)] = 2
     # A larger body is split before it is sent: the limit of Amazon's small instances.
     body_bytes_max: Annotated[int, Meta(ge=64 * KIB, le=100 * MIB)] = 10 * MIB
     gzip: bool = True  # level 1: an eighth of the bytes for half a microsecond a record

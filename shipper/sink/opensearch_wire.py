@@ -101,7 +101,7 @@ class _Failure(Struct):
 class Reading(Struct):
     """What an answer says about the documents of a body."""
 
-    new: list[int]  # offsets
+    new: Sequence[int]  # offsets
     duplicates: list[int]
     refusals: list[Refusal]
     again: list[int]  # to be sent again
@@ -128,19 +128,21 @@ def read(answer: bytes, body: Body) -> Reading:
         text = f"{len(body.offsets)} documents were sent, {len(reply.items)} answered"
         raise UnavailableError(text, reason="protocol")
     if not reply.errors:
-        return Reading(list(body.offsets), [], [], [])
-    reading = Reading([], [], [], [])
+        return Reading(body.offsets, [], [], [])
+    new: list[int] = []
+    reading = Reading(new, [], [], [])
     for offset, item in zip(body.offsets, reply.items, strict=True):
-        _sort(reading, offset, item.create)
+        if item.create.status < 300:
+            new.append(offset)
+        else:
+            _sort(reading, offset, item.create)
     return reading
 
 
 def _sort(reading: Reading, offset: int, outcome: _Outcome) -> None:
-    """Put one document where its outcome belongs."""
+    """Put a document that is not new where its outcome belongs."""
     status, kind = outcome.status, outcome.error.type
-    if status < 300:
-        reading.new.append(offset)
-    elif status == 409 and kind == "version_conflict_engine_exception":
+    if status == 409 and kind == "version_conflict_engine_exception":
         reading.duplicates.append(offset)
     elif (failure := _systemic(status, outcome.error)) is not None:
         reading.again.append(offset)

@@ -18,78 +18,19 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import msgspec
-from sqlalchemy import (
-    JSON,
-    Column,
-    Connection,
-    Engine,
-    Index,
-    Integer,
-    MetaData,
-    Table,
-    Text,
-    UniqueConstraint,
-    create_engine,
-    event,
-    inspect,
-    select,
-    text,
-)
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from shipper.document.percona import percona
 from shipper.errors import MisconfiguredError, UnavailableError
-from shipper.model import Block, Defect
+from shipper.model import Block
 from shipper.sink.base import Batch, Receipt, SinkSettings, Surroundings
+from shipper.sink.sql_tables import SQLITE, FailedLoginRow, defect_row, failed_logins
 
 # How long a transaction waits for another writer's: longer than any of ours takes.
 BUSY_MILLISECONDS = 10_000
 
-_METADATA: Final = MetaData()
-
-SEGMENTS: Final = Table(
-    "audit_segments",
-    _METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("digest", Text, nullable=False, unique=True),  # of the segment's first item
-    Column("path", Text, nullable=False),  # where it was last seen
-    Column("shipped", Integer, nullable=False),  # offset up to which everything is in the store
-)
-
-RECORDS: Final = Table(
-    "audit_data",
-    _METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("info", JSON, nullable=False),
-    Column("segment", Integer, nullable=False),
-    Column("offset", Integer, nullable=False),  # of the record's first byte in its segment
-    Column("at", Text),  # RFC 3339 UTC
-    Column("kind", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("format", Text, nullable=False),
-    Column("status", Integer),
-    Column("user", Text),
-    Column("host", Text),
-    Column("ip", Text),
-    UniqueConstraint("segment", "offset"),
-)
-Index("audit_data_at", RECORDS.c.at)
-
-# Small, because few logins fail; this is all that the failed-login report has to read.
-# SQLite uses a partial index only for a query that repeats its condition to the letter.
-_FAILED: Final = text("kind IN ('connect', 'change_user') AND status <> 0")
-Index("audit_data_failed_logins", RECORDS.c.at, sqlite_where=_FAILED)
-
-DEFECTS: Final = Table(
-    "audit_defects",
-    _METADATA,
-    Column("segment", Integer, primary_key=True),
-    Column("offset", Integer, primary_key=True),
-    Column("end", Integer, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("detail", Text, nullable=False),
-    Column("excerpt", Text, nullable=False),
-)
+RECORDS, SEGMENTS = SQLITE.records, SQLITE.segments
 
 _INSERT_RECORDS: Final = (
     "INSERT OR IGNORE INTO audit_data"
@@ -131,7 +72,7 @@ class SqliteStore:
         """Open or create the store."""
         with self._reporting("open"):
             self._refuse_foreign_tables()
-            _METADATA.create_all(self._engine)
+            SQLITE.metadata.create_all(self._engine)
 
     def check(self) -> Sequence[str]:
         """Say why the store could not be opened; makes no file."""
@@ -189,7 +130,9 @@ class SqliteStore:
             new = 0
             for block in batch.blocks:
                 new += _insert(connection, _INSERT_RECORDS, list(_rows(block, segment)))
-                _insert(connection, _INSERT_DEFECTS, [_row(d, segment) for d in block.defects])
+                _insert(
+                    connection, _INSERT_DEFECTS, [defect_row(d, segment) for d in block.defects]
+                )
             connection.execute(
                 SEGMENTS.update()
                 .where(SEGMENTS.c.id == segment, SEGMENTS.c.shipped < batch.upto)
@@ -197,21 +140,16 @@ class SqliteStore:
             )
         return Receipt(new=new, duplicates=batch.count - new)
 
-    def failed_logins(
-        self, since: str | None = None
-    ) -> Iterator[tuple[str | None, str | None, str | None, str | None, int, str, str]]:
+    def failed_logins(self, since: str | None = None) -> Iterator[FailedLoginRow]:
         """Give (at, user, host, ip, status, format, name) of failed logins in order of time.
 
         `since` is RFC 3339 UTC, inclusive. Streams: any number of rows in little memory.
         """
-        c = RECORDS.c
-        query = select(c.at, c.user, c.host, c.ip, c.status, c.format, c.name).where(_FAILED)
-        if since is not None:
-            query = query.where(c.at >= since)
+        query = failed_logins(SQLITE, since)
         with self._reporting("read"), self._engine.connect() as connection:
-            rows = connection.execution_options(yield_per=1000).execute(query.order_by(c.at, c.id))
-            for row in rows:
-                yield row.at, row.user, row.host, row.ip, row.status, row.format, row.name
+            for row in connection.execution_options(yield_per=1000).execute(query):
+                at, user, host, ip, status, format_, name = row
+                yield at, user, host, ip, status, format_, name
 
     def close(self) -> None:
         """Close the file."""
@@ -231,10 +169,10 @@ def _create_private(path: str) -> None:
 
 
 def _prepare(connection: Any, _record: object) -> None:
-    # WAL: readers do not wait for the shipper. NORMAL: a power cut may cost the last transactions,
-    # records and position together, so the next run writes them again.
+    # WAL: readers do not wait for the shipper. FULL: a lane moves its cursor after `deliver`, so
+    # what was delivered must be on the disk by then, also if the power goes.
     wait = f"busy_timeout = {BUSY_MILLISECONDS}"
-    for pragma in (wait, "journal_mode = WAL", "synchronous = NORMAL"):
+    for pragma in (wait, "journal_mode = WAL", "synchronous = FULL"):
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -257,9 +195,3 @@ def _rows(block: Block, segment: int) -> Iterator[tuple[object, ...]]:
             record.host,
             record.ip,
         )
-
-
-def _row(defect: Defect, segment: int) -> tuple[object, ...]:
-    excerpt = defect.excerpt.decode("utf-8", "backslashreplace")
-    start, end = defect.span
-    return segment, start, end, defect.reason.value, defect.detail, excerpt

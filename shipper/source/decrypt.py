@@ -10,14 +10,14 @@ given with it.
 
 from __future__ import annotations
 
-from typing import Final
-
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import AES256
-from cryptography.hazmat.primitives.ciphers.modes import CBC
+from typing import TYPE_CHECKING, Final
 
 from shipper.source.passwords import Key
 from shipper.source.stream import Stream
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers import Cipher
+    from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 MAGIC: Final = b"Salted__"
 SALT_BYTES: Final = 8
@@ -62,11 +62,20 @@ class Decrypt:
     def _decrypted(self, blocks: bytes, iv: bytes) -> bytes:
         if not blocks:
             return b""
-        return Cipher(AES256(self._key.key), CBC(iv)).decryptor().update(blocks)
+        return _cipher(self._key.key, iv).decryptor().update(blocks)
 
     def close(self) -> None:
         """Close the file."""
         self._inner.close()
+
+
+def _cipher(key: bytes, iv: bytes) -> Cipher[CBC]:
+    # Loaded where an encrypted file is met: it is a fifth of a daemon's memory.
+    from cryptography.hazmat.primitives.ciphers import Cipher  # noqa: PLC0415
+    from cryptography.hazmat.primitives.ciphers.algorithms import AES256  # noqa: PLC0415
+    from cryptography.hazmat.primitives.ciphers.modes import CBC  # noqa: PLC0415
+
+    return Cipher(AES256(key), CBC(iv))
 
 
 def padding_of(plain: bytes) -> int:

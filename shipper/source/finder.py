@@ -8,7 +8,7 @@ was asked is remembered by (device, inode, size, time), also over restarts by wh
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -64,13 +64,17 @@ class Finder:
         self._around = surroundings
         self._asked: dict[FileKey, _Asked] = {}
         self._first_seen: dict[FileKey, float] = {}
+        self._live: FileKey | None = None  # the file that is followed, as last seen
         self._troubles: set[str] = set()
 
-    def candidates(self, held: Iterator[Path]) -> Iterator[tuple[str, os.stat_result]]:
+    def candidates(self, held: Iterable[Path]) -> Iterator[tuple[str, os.stat_result]]:
         """Give every file that may hold a segment; the live log last.
 
         Last, so that what was rotated away a moment ago is found before what took its place.
         """
+        self._live = None
+        with suppress(OSError):
+            self._live = key_of(Path(self._names.live()).stat())
         for path in (*self._names.older(), *map(str, held), self._names.live()):
             with suppress(OSError):
                 yield path, Path(path).stat()
@@ -90,7 +94,8 @@ class Finder:
         key, now = key_of(stat), self._around.clock.monotonic()
         quiet = now - self._first_seen.setdefault(key, now) >= self._around.settle_seconds
         # A rotated file that nobody writes to any more is whole, however odd its end.
-        whole = path != self._names.live() and quiet
+        # The live log has other names too: a link that holds it, or that somebody else made.
+        whole = key != self._live and path != self._names.live() and quiet
         asking = _Asked(stat.st_size, stat.st_mtime, whole)
         asked = self._asked.get(key)
         if asked is not None and asked[:2] == asking[:2] and asked.whole >= whole:

@@ -7,7 +7,9 @@ error says two offsets: how far bytes could be read, and how far a checksum vouc
 
 from __future__ import annotations
 
+import threading
 import zlib
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from isal import isal_zlib
@@ -28,6 +30,10 @@ _SEARCH_BYTES: Final = 4 * 1024
 _STARTS_MAX: Final = 1024
 # Bytes a step on the way to an offset further on.
 _SKIP_BYTES: Final = 1024 * 1024
+# Places that are kept for readers at different offsets, as lanes are: some 300 KiB each.
+_PLACES_MAX: Final = 4
+# A reader that steps over less than this, as after a defect, takes the nearest place along.
+_NEAR_BYTES: Final = 4 * 1024 * 1024
 
 _IsalError: Final[type[Exception]] = isal_zlib.error  # type: ignore[assignment]  # a wrong stub
 
@@ -40,7 +46,7 @@ class _Start(NamedTuple):
 
 
 class Gunzip:
-    """The plain bytes of a gzip stream inside another stream."""
+    """The plain bytes of a gzip stream inside another stream. Threads may share it."""
 
     def __init__(self, inner: Stream, path: str, *, sealed: bool = False) -> None:
         """Read compressed bytes from `inner`; `path` is for messages.
@@ -50,31 +56,88 @@ class Gunzip:
         self._inner = inner
         self._path = path
         self._sealed = sealed
+        self._lock = threading.Lock()
         self._starts = [_Start(0, 0)]
-        self._last = b""  # what was given last, for a reader that steps back a little
-        self._go_to(self._starts[0])
+        self._places: list[_Place] = []  # the one used last at the end
+        self._whole = False
 
-    def _go_to(self, start: _Start) -> None:
-        self._raw, self._plain = start
+    def read(self, offset: int, size: int) -> bytes:
+        """Inflate on to `offset`, or again from the member before it, and give what is there."""
+        if size <= 0:
+            return b""
+        with self._lock:
+            self._whole = False
+            place = self._place_for(offset)
+            data = place.read(offset, size)
+            self._whole = place.whole
+            return data
+
+    def _place_for(self, offset: int) -> _Place:
+        before = [place for place in self._places if place.plain <= offset]
+        nearest = max(before, key=lambda place: place.plain, default=None)
+        place = next((place for place in self._places if place.has(offset)), nearest)
+        if place is None or offset - place.plain > _NEAR_BYTES:
+            start = next(start for start in reversed(self._starts) if start.plain <= offset)
+            place = _Place(self._inner, self._path, start, self._remember)
+            del self._places[: -_PLACES_MAX + 1]
+        else:
+            self._places.remove(place)
+        self._places.append(place)
+        return place
+
+    def _remember(self, start: _Start) -> None:
+        if start.plain <= self._starts[-1].plain:
+            return
+        if len(self._starts) >= _STARTS_MAX:
+            del self._starts[1::2]
+        self._starts.append(start)
+
+    @property
+    def ended(self) -> bool:
+        """Whether all that is there are whole members, and the file around them says so too."""
+        return self._whole and (self._inner.ended or not self._sealed)
+
+    def close(self) -> None:
+        """Close what it reads from."""
+        self._inner.close()
+
+
+class _Place:
+    """One way through the members, forward only."""
+
+    def __init__(
+        self, inner: Stream, path: str, start: _Start, remember: Callable[[_Start], None]
+    ) -> None:
+        """Begin where a member begins; `remember` hears where others do."""
+        self._inner = inner
+        self._path = path
+        self._remember = remember
+        self._raw, self.plain = start
         self._input = b""  # read, not inflated yet
         self._member: Any = None  # None: between two members
         self._member_start = start
         self._drained = False  # all there is was inflated
         self._rest = b""  # what can be read before the damage
         self._damage: DamagedError | None = None
+        self._last = b""  # what was given last, for a reader that steps back a little
+
+    def has(self, offset: int) -> bool:
+        """Whether a read from there need not inflate anything twice, nor for nothing."""
+        return self.plain - len(self._last) <= offset <= self.plain
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that is there was inflated, and a member ends there."""
+        return self._drained and self._member is None and self._raw > 0
 
     def read(self, offset: int, size: int) -> bytes:
-        """Inflate on to `offset`, or again from the member before it, and give what is there."""
-        if size <= 0:
-            return b""
-        back = self._plain - offset
-        if 0 < back <= len(self._last):
+        """Give bytes from `offset`, which is not before what was given last."""
+        back = self.plain - offset
+        if back > 0:
             at = len(self._last) - back
             return self._last[at : at + size]
-        if back > 0:
-            self._go_to(next(s for s in reversed(self._starts) if s.plain <= offset))
-        while self._plain < offset:
-            self._last = self._inflate(min(offset - self._plain, _SKIP_BYTES))
+        while self.plain < offset:
+            self._last = self._inflate(min(offset - self.plain, _SKIP_BYTES))
             if not self._last:
                 return b""
         data = self._inflate(size)
@@ -103,7 +166,7 @@ class Gunzip:
             data, self._rest = self._rest[:size], self._rest[size:]
             if not data:
                 raise self._damage
-        self._plain += len(data)
+        self.plain += len(data)
         return data
 
     def _fill(self) -> None:
@@ -125,25 +188,18 @@ class Gunzip:
             self._drained = not self._input
             if not MAGIC.startswith(self._input):
                 place = self._raw - len(self._input)
-                self._damage = self._damaged(f"no gzip at byte {place} of the file", self._plain)
+                self._damage = self._damaged(f"no gzip at byte {place} of the file", self.plain)
             return False
-        self._member_start = _Start(self._raw - len(self._input), self._plain)
+        self._member_start = _Start(self._raw - len(self._input), self.plain)
         self._remember(self._member_start)
         self._member = isal_zlib.decompressobj(_MEMBER)
         return True
 
-    def _remember(self, start: _Start) -> None:
-        if start.plain <= self._starts[-1].plain:
-            return
-        if len(self._starts) >= _STARTS_MAX:
-            del self._starts[1::2]
-        self._starts.append(start)
-
     def _salvage(self, reason: str) -> None:
         """Find what can be read before the damage: the fast library gives up earlier."""
         start = self._member_start
-        self._rest = _before_damage(self._inner, start.raw, self._plain - start.plain)
-        good = self._plain + len(self._rest)
+        self._rest = _before_damage(self._inner, start.raw, self.plain - start.plain)
+        good = self.plain + len(self._rest)
         self._damage = self._damaged(f"damaged gzip ({reason})", good, start.plain)
 
     def _damaged(self, what: str, good: int, verified: int | None = None) -> DamagedError:
@@ -154,16 +210,6 @@ class Gunzip:
             good=good,
             verified=verified,
         )
-
-    @property
-    def ended(self) -> bool:
-        """Whether all that is there are whole members, and the file around them says so too."""
-        whole = self._drained and self._member is None and self._raw > 0
-        return whole and (self._inner.ended or not self._sealed)
-
-    def close(self) -> None:
-        """Close what it reads from."""
-        self._inner.close()
 
 
 def _before_damage(inner: Stream, raw: int, skip: int) -> bytes:

@@ -9,12 +9,16 @@ fs.protected_hardlinks), the open descriptor keeps the bytes as long as this pro
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from shipper.notices import Endangered, Tell, ignore
 from shipper.source.segment import Segment
 from shipper.source.stream import fileno
+
+# A segment's name is a digest of 128 bits in hexadecimal; a link's name begins with it.
+ID_CHARACTERS: Final = 32
 
 
 class Hold:
@@ -27,11 +31,15 @@ class Hold:
         self._source = source
         self._tell = tell
         self._told: set[str] = set()  # segments whose danger is announced
+        # Segment -> its link; read from the folder once, because nobody else changes it.
+        self._links: dict[str, Path] = {}
+        if folder.is_dir():
+            for path in folder.iterdir():
+                self._links[path.name[:ID_CHARACTERS]] = path
 
-    def files(self) -> Iterator[Path]:
+    def files(self) -> list[Path]:
         """Give the files that are held, for finding them again after a restart."""
-        if self._folder.is_dir():
-            yield from sorted(self._folder.iterdir())
+        return sorted(self._links.values())
 
     def update(self, unshipped: Sequence[Segment]) -> None:
         """Hold what is not shipped, oldest first, within the limit; announce the rest."""
@@ -50,7 +58,7 @@ class Hold:
 
     def holds(self, segment: Segment) -> bool:
         """Whether a link keeps the segment's bytes."""
-        return bool(self._links(segment))
+        return segment.id in self._links
 
     def release(self, segment: Segment) -> None:
         """Give a shipped segment up."""
@@ -70,24 +78,23 @@ class Hold:
         name = Path(segment.path).name
         return self._folder / (name if name.startswith(segment.id) else f"{segment.id}-{name}")
 
-    def _links(self, segment: Segment) -> list[Path]:
-        return [path for path in self.files() if path.name.startswith(segment.id)]
-
     def _link(self, segment: Segment) -> bool:
-        if self._links(segment):
+        if segment.id in self._links:
             return True
-        fd = fileno(segment.stream)
+        fd, place = fileno(segment.stream), self._place(segment)
         source = f"/proc/self/fd/{fd}" if fd is not None else segment.path
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             # A directory descriptor, whatever it is, makes Python follow the link in /proc.
-            os.link(source, self._place(segment), src_dir_fd=fd, follow_symlinks=True)
+            os.link(source, place, src_dir_fd=fd, follow_symlinks=True)
         except OSError:
             return False
+        self._links[segment.id] = place
         return True
 
     def _let_go(self, segment: Segment) -> None:
-        for path in self._links(segment):
+        path = self._links.pop(segment.id, None)
+        if path is not None:
             path.unlink(missing_ok=True)
 
     def _announce(self, segment: Segment, size: int, why: str) -> None:
@@ -103,9 +110,9 @@ class NoHold(Hold):
         """Hold nothing."""
         super().__init__(Path(os.devnull), 0, "", ignore)
 
-    def files(self) -> Iterator[Path]:
+    def files(self) -> list[Path]:
         """Give nothing."""
-        return iter(())
+        return []
 
     def update(self, unshipped: Sequence[Segment]) -> None:
         """Do nothing."""

@@ -18,7 +18,7 @@ from typing import Literal
 from shipper.errors import MisconfiguredError, UnavailableError
 from shipper.notices import Mended, Trouble
 from shipper.source.lines import Lines
-from shipper.source.poll import READ_BYTES, Group
+from shipper.source.poll import READ_BYTES, REST_SECONDS, Group, rest_after
 from shipper.source.received import ReceivedSettings
 
 
@@ -39,6 +39,7 @@ class Stdin:
     """A descriptor that is read until it ends."""
 
     events = selectors.EVENT_READ
+    rest_seconds = REST_SECONDS
 
     def __init__(self, group: Group, settings: StdinSettings, fd: int) -> None:
         """Read from `fd`, which stays the caller's."""
@@ -53,6 +54,7 @@ class Stdin:
     def read(self) -> bytes:
         """Read once; at the end, leave the group."""
         data = os.read(self._fd, READ_BYTES)
+        self.rest_seconds = rest_after(data)
         if data:
             return self._lines.feed(data)
         self._group.remove(self)
@@ -70,6 +72,7 @@ class Fifo:
     """A named pipe that is read for ever."""
 
     events = selectors.EVENT_READ
+    rest_seconds = REST_SECONDS
 
     def __init__(self, group: Group, settings: FifoSettings) -> None:
         """Open the pipe. Raises MisconfiguredError or UnavailableError."""
@@ -77,6 +80,7 @@ class Fifo:
         self._settings = settings
         self._lines = Lines(settings.record_bytes_max)
         self._replaced = False  # the name belongs to another pipe now
+        self._stuck = False  # the pipe could not be opened for its next writer
         self._trouble = ""
         self._fd = open_pipe(settings)
 
@@ -90,6 +94,7 @@ class Fifo:
             data = os.read(self._fd, READ_BYTES)
         except BlockingIOError:
             return b""
+        self.rest_seconds = rest_after(data)
         if data:
             return self._lines.feed(data)
         if self._replaced:
@@ -100,7 +105,15 @@ class Fifo:
 
     def _wait_for_next(self) -> None:
         """Open the same pipe again: a descriptor that has seen an end reports it for ever."""
-        again = os.open(f"/proc/self/fd/{self._fd}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        own = f"/proc/self/fd/{self._fd}"
+        try:
+            again = os.open(own, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:  # no descriptor left, most likely: tried again with the next tick
+            self._stuck = True
+            self._say(f"cannot open the pipe {self._settings.path} again: {error.strerror}")
+            self._group.rest(self)
+            return
+        self._stuck = False
         # Onto the same number, so that the selector need not know.
         os.dup2(again, self._fd, inheritable=False)
         os.close(again)
@@ -112,7 +125,8 @@ class Fifo:
                 if not _same(self._settings.path, self._fd):
                     self._group.add(Fifo(self._group, self._settings))
                     self._replaced = True
-                self._say("")
+                if not self._stuck:
+                    self._say("")
             except (UnavailableError, MisconfiguredError) as error:
                 self._say(str(error))
         # A writer that came and went while the pipe was opened again is not reported as gone.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from shipper.source.names import age_of
 from shipper.source.stream import PlainStream, Stream
@@ -38,7 +39,10 @@ class FileKey(NamedTuple):
 
 
 class Segment(Struct, eq=False, kw_only=True):
-    """A segment as the catalogue knows it. Changed only under the catalogue's lock."""
+    """A segment as the catalogue knows it. Changed only under the catalogue's lock.
+
+    `reading` is taken before or without that lock, never after it.
+    """
 
     id: str
     first_time: str
@@ -53,6 +57,9 @@ class Segment(Struct, eq=False, kw_only=True):
     closed: bool = False  # no more bytes are expected
     quiet_since: float = 0.0  # monotonic time of the last growth, or of losing the name
     mtime: float = 0.0  # of the file when it was found
+    reading: threading.Lock = field(default_factory=threading.Lock)  # over its stream
+    readers: int = 0  # who read just now, without the catalogue's lock
+    retired: list[Stream] = []  # given up while somebody read; closed by the last reader
 
     @property
     def order(self) -> tuple[bool, str, float, int, str]:
@@ -73,5 +80,19 @@ class Segment(Struct, eq=False, kw_only=True):
     def close(self) -> None:
         """Give the open file back; the segment can be opened again."""
         if self.stream is not None:
-            self.stream.close()
+            self.retired.append(self.stream)
             self.stream = None
+            self._close_retired()
+
+    def lend(self) -> None:
+        """Keep the stream open until it is given back: its descriptor must not become another's."""
+        self.readers += 1
+
+    def give_back(self) -> None:
+        """End a `lend`."""
+        self.readers -= 1
+        self._close_retired()
+
+    def _close_retired(self) -> None:
+        while self.retired and not self.readers:
+            self.retired.pop().close()

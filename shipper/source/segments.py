@@ -34,14 +34,14 @@ class Segments:
         self._name = name
         self._segment_bytes = segment_bytes
         self._pattern = re.compile(rf"{re.escape(name)}\.(\d{{10,}})\.log")
-        self._lock = threading.Lock()  # over _total
+        self._lock = threading.Lock()  # over _sizes
+        self._sizes: dict[Path, int] = {}
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = self.paths()
         self._sequence = self._number(found[-1]) if found else 0
-        self._total = 0
         for path in found:
             size = path.stat().st_size
-            self._total += size
+            self._sizes[path] = size
             if size == 0:
                 path.unlink()
         self._fd = -1
@@ -55,13 +55,16 @@ class Segments:
 
     def paths(self) -> list[Path]:
         """Give all files, the oldest first."""
-        return sorted(filter(self._number, self._directory.iterdir()), key=self._number)
+        try:
+            return sorted(filter(self._number, self._directory.iterdir()), key=self._number)
+        except FileNotFoundError:  # somebody deleted the folder; the next write makes it again
+            return []
 
     @property
     def total(self) -> int:
         """Bytes in all files."""
         with self._lock:
-            return self._total
+            return sum(self._sizes.values())
 
     @property
     def current(self) -> Path:
@@ -70,6 +73,7 @@ class Segments:
 
     def _begin(self) -> None:
         self._sequence += 1
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
         self._fd = os.open(self.current, flags, 0o600)
         self._size = self._border = 0
@@ -107,12 +111,20 @@ class Segments:
 
     def write(self, data: memoryview) -> int:
         """Append some of `data` and say how much. Raises OSError."""
+        self._leave_if_deleted()
         if self._fd < 0:
             self._begin()
         count = os.write(self._fd, data)
         self._size += count
         self._add(count)
         return count
+
+    def _leave_if_deleted(self) -> None:
+        """Give up a file that somebody deleted: nobody would find what is written into it."""
+        if self._fd >= 0 and self._size == self._border and os.fstat(self._fd).st_nlink == 0:
+            self._give_up()
+            with self._lock:
+                self._sizes.pop(self.current, None)
 
     def end_append(self, *, sync: bool) -> None:
         """Say that the file ends with a whole line now; `sync`: wait for the disk. Raises OSError.
@@ -150,17 +162,17 @@ class Segments:
         """Delete a complete file; False for the open one and for what is no file of ours."""
         if not self._number(path) or path.parent != self._directory or path == self.current:
             return False
+        with self._lock:
+            self._sizes.pop(path, None)  # also where somebody else deleted it
         try:
-            size = path.stat().st_size
             path.unlink()
         except FileNotFoundError:
             return False
-        self._add(-size)
         return True
 
     def _add(self, count: int) -> None:
         with self._lock:
-            self._total += count
+            self._sizes[self.current] = self._sizes.get(self.current, 0) + count
 
     def close(self) -> None:
         """Wait for the disk and close the open file. Raises OSError."""

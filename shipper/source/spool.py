@@ -36,6 +36,9 @@ STOPPED: Final = "stopped"  # the process ended while the spool could not be wri
 
 # A full disk is tried again this often: the operator who made room should not have to wait.
 RETRY_SECONDS: Final = 1.0
+# What comes in little pieces is gathered for so long before it is written, unless the buffer fills:
+# a write for each message would cost more than the message.
+_GATHER_SECONDS: Final = 0.05
 # Drops come by the thousand; they are told at most this often.
 _TELL_SECONDS: Final = 1.0
 # What a waiting caller takes to see that it should stop.
@@ -70,6 +73,10 @@ class Drops(NamedTuple):
     records: int = 0  # lines
     size: int = 0  # bytes
 
+    def plus(self, records: int, size: int) -> Drops:
+        """Give the sum with what was dropped now."""
+        return Drops(self.records + records, self.size + size)
+
 
 class Spool:
     """Takes lines from receivers and keeps them in files until `remove`."""
@@ -95,12 +102,14 @@ class Spool:
             text = f"cannot use the spool {directory}: {error.strerror}: {error.filename}"
             raise UnavailableError(text) from error
         self._writing = threading.Lock()  # over _files' appends
-        self._changed = threading.Condition()  # over all that follows
+        lock = threading.Lock()  # over all that follows
+        self._changed = threading.Condition(lock)  # there may be room again
+        self._filled = threading.Condition(lock)  # the buffer has something, or much
         self._buffer: deque[bytes] = deque()
         self._buffered = 0  # bytes in memory, those being written included
         self._closing = False
         self._dropped = Drops()
-        self._untold: dict[str, int] = {}  # reason -> lines
+        self._untold: dict[str, Drops] = {}  # by reason
         self._told_at = -_TELL_SECONDS
         self._trouble = ""  # told and not mended
         self._aborted = threading.Event()
@@ -146,6 +155,7 @@ class Spool:
             while self._buffered and self._buffered + len(lines) > self._settings.buffer_size_bytes:
                 if stop.is_set():
                     return False
+                self._filled.notify()
                 self._changed.wait(_STOP_SECONDS)
             self._append(lines)
         return True
@@ -153,16 +163,22 @@ class Spool:
     def _append(self, lines: bytes) -> None:
         self._buffer.append(lines)
         self._buffered += len(lines)
-        self._changed.notify_all()
+        if len(self._buffer) == 1 or self._is_filled():
+            self._filled.notify()
+
+    def _is_filled(self) -> bool:
+        return self._buffered >= self._settings.buffer_size_bytes // 2
 
     def _drain(self) -> None:
         """Write the buffer out; the thread of the buffering strategies."""
         while True:
             with self._changed:
                 while not self._buffer and not self._closing:
-                    self._changed.wait()
+                    self._filled.wait()
                 if not self._buffer:
                     return
+                if not self._closing and not self._is_filled():
+                    self._filled.wait(_GATHER_SECONDS)
                 lines = b"".join(self._buffer)
                 self._buffer.clear()
             if not self._store(lines, self._aborted):
@@ -204,9 +220,7 @@ class Spool:
             if self._is_full(len(lines)):
                 self._files.finish()  # so that it can be read to its end, and removed
                 limit = self._settings.size_bytes_max
-                return (
-                    f"the spool {self._directory} is full: the slowest sink is {limit} bytes late"
-                )
+                return f"the spool {self._directory} is full: {limit} bytes wait for a sink"
             while lines:
                 lines = lines[self._files.write(lines) :]
             self._files.end_append(sync=self._settings.strategy == "synchronous")
@@ -240,9 +254,9 @@ class Spool:
     def _drop(self, lines: bytes, reason: str) -> None:
         count = lines.count(b"\n")
         with self._changed:
-            records, size = self._dropped
-            self._dropped = Drops(records + count, size + len(lines))
-            self._untold[reason] = self._untold.get(reason, 0) + count
+            self._dropped = self._dropped.plus(count, len(lines))
+            untold = self._untold.get(reason, Drops())
+            self._untold[reason] = untold.plus(count, len(lines))
         self._tell_drops()
 
     def _tell_drops(self) -> None:
@@ -253,8 +267,8 @@ class Spool:
             untold, self._untold = self._untold, {}
             if untold:
                 self._told_at = now
-        for reason, records in untold.items():
-            self._tell(Dropped(source=self._name, sink="", reason=reason, records=records))
+        for reason, (records, size) in untold.items():
+            self._tell(Dropped(self._name, "", reason, records, size))
 
     @property
     def dropped(self) -> Drops:
@@ -266,6 +280,11 @@ class Spool:
     def size(self) -> int:
         """Bytes on disk."""
         return self._files.total
+
+    @property
+    def current(self) -> Path:
+        """The file that is written to."""
+        return self._files.current
 
     def segments(self) -> list[Path]:
         """Give the files, the oldest first; all but the last are complete."""
@@ -285,7 +304,7 @@ class Spool:
         """Write the buffer out, wait for the disk, close. What cannot be written is counted."""
         with self._changed:
             self._closing = True
-            self._changed.notify_all()
+            self._filled.notify()
         if self._drainer is not None:
             self._drainer.join(seconds)
             self._aborted.set()

@@ -25,6 +25,10 @@ _TURN: Final = 256
 # Asked of the kernel, which gives less where net.core.rmem_max says so: some thousand messages,
 # a second of a busy server while the disk is slow.
 _RECEIVE_BUFFER_BYTES: Final = 4 * 1024 * 1024
+# A local socket holds 10 datagrams (net.unix.max_dgram_qlen), then its sender, the database, waits:
+# it may be left alone for a moment only, and not at all once half of it was full.
+_REST_SECONDS: Final = 0.005
+_BUSY: Final = 5
 # Not in the module `socket`: asm-generic/socket.h.
 _SO_RXQ_OVFL: Final = 40
 _COUNTER: Final = struct.Struct("=I")
@@ -44,6 +48,7 @@ class Datagrams:
         bound.setsockopt(socket.SOL_SOCKET, _SO_RXQ_OVFL, 1)
         self._buffer = bytearray(message_bytes_max)
         self._lost = 0  # as the kernel counts
+        self.rest_seconds = _REST_SECONDS
 
     @property
     def port(self) -> int:
@@ -65,6 +70,7 @@ class Datagrams:
             except OSError:  # nothing more; or an error of another packet, told by the next one
                 break
             lines.append(line_of(message, received))
+        self.rest_seconds = 0.0 if len(lines) >= _BUSY else _REST_SECONDS
         return b"".join(lines)
 
     def _receive(self) -> bytes:

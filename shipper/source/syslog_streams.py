@@ -7,6 +7,7 @@ and silent may stay, as long as there are not too many.
 
 from __future__ import annotations
 
+import errno
 import selectors
 import socket
 import ssl
@@ -14,7 +15,8 @@ from typing import Final
 
 from shipper.clock import rfc3339
 from shipper.errors import MisconfiguredError, UnavailableError
-from shipper.source.poll import READ_BYTES, Group
+from shipper.notices import Mended, Trouble
+from shipper.source.poll import READ_BYTES, REST_SECONDS, Group, rest_after
 from shipper.source.syslog_framing import Framing, FramingError
 from shipper.source.syslog_text import line_of
 
@@ -22,6 +24,8 @@ from shipper.source.syslog_text import line_of
 _ACCEPTS: Final = 16
 # Connections that wait for being accepted: those of one moment.
 _BACKLOG: Final = 128
+# Why a connection that waits cannot be accepted now (accept(2)).
+_NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class Limits:
@@ -47,6 +51,7 @@ class Connection:
         self._socket = accepted
         self._peer = peer
         self._handshake = tls
+        self.rest_seconds = REST_SECONDS
         self._framing = Framing(limits.message_bytes_max)
         self._since = group.around.clock.monotonic()  # of the last whole message
         self.events: int = selectors.EVENT_READ
@@ -75,6 +80,7 @@ class Connection:
             if self._handshake:
                 self._group.reject("tls", f"{self._peer}: {getattr(error, 'reason', error)}")
             return self._end()
+        self.rest_seconds = rest_after(data)
         return self._take(data) if data else self._end()
 
     def _shake_hands(self) -> None:
@@ -122,6 +128,7 @@ class Listener:
     """A socket that senders connect to."""
 
     events = selectors.EVENT_READ
+    rest_seconds = REST_SECONDS
 
     def __init__(
         self,
@@ -142,6 +149,7 @@ class Listener:
             text = f"cannot listen on TCP {host}:{port}: {error.strerror or error}"
             raise UnavailableError(text) from error
         self._socket.settimeout(0)
+        self._trouble = ""
 
     @property
     def port(self) -> int:
@@ -158,10 +166,21 @@ class Listener:
         for _ in range(_ACCEPTS):
             try:
                 accepted, peer = self._socket.accept()
-            except OSError:  # nobody more, or one who has gone again
+            except OSError as error:  # nobody more, or one who has gone again
+                if error.errno in _NO_ROOM:
+                    # The kernel keeps who waits; asking again at once would only burn a core.
+                    self._say(f"cannot take more connections: {error.strerror}")
+                    self._group.rest(self)
                 break
+            self._say("")
             self._welcome(accepted, str(peer[0]))
         return b""
+
+    def _say(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            kind, detail = (Trouble, trouble) if trouble else (Mended, self._trouble)
+            self._group.around.tell(kind(self._group.around.source, "", detail))
+            self._trouble = trouble
 
     def _welcome(self, accepted: socket.socket, peer: str) -> None:
         if self._limits.connections >= self._limits.connections_max:

@@ -21,6 +21,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import orjson
+from bench import wires
+from bench.follow import followed
+
 if TYPE_CHECKING:
     from shipper.model import Block
 
@@ -83,11 +87,52 @@ def sqlite(path: Path) -> int:
     return decode(path)
 
 
-STAGES: dict[str, Stage] = {"decode": decode, "ecs": ecs, "sqlite": sqlite}
+def run(path: Path) -> int:
+    """Follow the log as the daemon does, threads and state included, into a sink that forgets."""
+    return followed(path)
+
+
+def syslog(path: Path) -> int:
+    """Decode, and deliver to a receiver over TCP."""
+    return wires.syslog(_blocks(path))
+
+
+def fluentd(path: Path) -> int:
+    """Decode, and deliver to a forward receiver that acknowledges."""
+    return wires.fluentd(_blocks(path))
+
+
+def fluentd_gzip(path: Path) -> int:
+    """Do so compressed."""
+    return wires.fluentd(_blocks(path), compress=True)
+
+
+def opensearch(path: Path) -> int:
+    """Decode, and deliver to an HTTP server that answers like _bulk."""
+    from bench import shipping  # noqa: PLC0415 its client library costs every case 25 MB
+
+    return shipping.to_http_sink(_blocks(path))
+
+
+STAGES: dict[str, Stage] = {
+    "decode": decode,
+    "ecs": ecs,
+    "sqlite": sqlite,
+    "run": run,
+    "syslog": syslog,
+    "fluentd": fluentd,
+    "fluentd_gzip": fluentd_gzip,
+    "opensearch": opensearch,
+}
 NEEDS = {
     "decode": "shipper.decode",
     "ecs": "shipper.document.ecs",
     "sqlite": "shipper.cli",
+    "run": "shipper.app",
+    "syslog": "shipper.sink.syslog",
+    "fluentd": "shipper.sink.fluentd",
+    "fluentd_gzip": "shipper.sink.fluentd",
+    "opensearch": "shipper.sink.opensearch",
 }
 
 
@@ -95,7 +140,7 @@ def _reference(lines: list[bytes]) -> float:
     """Seconds of CPU a record of the reference job."""
     begin = time.process_time()
     for line in lines:
-        json.loads(line)
+        orjson.loads(line)
     return (time.process_time() - begin) / len(lines)
 
 

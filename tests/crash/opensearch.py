@@ -32,10 +32,10 @@ from servers.opensearch import OpenSearch, opensearch
 LAYOUT = writer("percona-json-8.0")
 BEGIN = datetime(2026, 11, 23, 23, 50, tzinfo=UTC)
 OPENED = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
-ROTATE_RECORDS = 3000
-BURST = 20  # records at once, every PAUSE_SECONDS
+ROTATE_RECORDS = 1500
+BURST = 5  # records at once, every PAUSE_SECONDS
 PAUSE_SECONDS = 0.02
-DRAIN_SECONDS = 120
+STILL_SECONDS = 120  # without a new document: the end of the drain, as a failure
 
 
 class GrowingLog(threading.Thread):
@@ -67,8 +67,8 @@ class GrowingLog(threading.Thread):
             kind=QUERY,
             sequence=number,
             opened=OPENED,
-            # Ten records a second: midnight comes after 6,000 of them.
-            time=BEGIN + timedelta(seconds=number // 10),
+            # Two records a second: midnight comes after 1,200 of them.
+            time=BEGIN + timedelta(seconds=number // 2),
             connection_id=number % 50,
             sql=f"SELECT {number} FROM orders /* 'quoted' \"text\" \\ */",  # noqa: S608 to be logged
         )
@@ -107,7 +107,7 @@ def run(
     try:
         for number in range(1, kills + 1):
             _kill_after(config, chance.uniform(0.3, 4.0))
-            if restarts and number % (kills // (restarts + 1) or 1) == 0:
+            if number < kills and number % (kills // (restarts + 1) or 1) == 0:
                 _restart_under_load(server, config)
     finally:
         log.ending.set()
@@ -134,7 +134,7 @@ def _config(server: OpenSearch, folder: Path, base: str) -> Path:
         "instance: crash\n"
         f"sources: [{{type: file, path: {folder}/audit.log}}]\n"
         f"sinks: [{{type: opensearch, urls: ['{server.url}'], index: '{base}-%Y.%m.%d',"
-        " retention: off, batch_bytes: 64KiB}]\n"
+        " retention: off, batch_bytes: 128KiB}]\n"
     )
     return path
 
@@ -173,9 +173,12 @@ def _restart_under_load(server: OpenSearch, config: Path) -> None:
 def _drain(server: OpenSearch, config: Path, base: str, expected: int) -> None:
     """Let the daemon come to the end of the log, and stop it as an orchestrator does."""
     daemon = _start(config)
-    deadline = time.monotonic() + DRAIN_SECONDS
+    count, changed = -1, time.monotonic()
     try:
-        while _count(server, base) < expected and time.monotonic() < deadline:
+        while count < expected and time.monotonic() < changed + STILL_SECONDS:
+            now = _count(server, base)
+            if now != count:
+                count, changed = now, time.monotonic()
             try:
                 status = daemon.wait(timeout=0.5)
             except subprocess.TimeoutExpired:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from lane.world import Target, World
 
 from shipper.model import Span
 from shipper.notices import Endangered, Finished, Lost, Truncated
+from shipper.source.gunzip import Gunzip
 
 
 @pytest.fixture
@@ -56,6 +58,21 @@ def test_appended_records_are_shipped_as_they_come(tmp_path: Path, form: str) ->
     assert target.users == log.users()[:-1]
     log.write_text(rest)
     complete(world, target, log)
+
+
+@pytest.mark.timeout(60)  # a lane that gets nowhere turns for ever
+def test_a_record_that_comes_in_many_parts_to_several_lanes(tmp_path: Path) -> None:
+    targets = [Target(), Target()]
+    world = World(tmp_path, targets)
+    log = Log(world.log)
+    log.write(2)
+    text = log.row(log.number)
+    log.number += 1
+    for start in range(0, len(text), 40):
+        log.write_text(text[start : start + 40])
+        world.ship()
+    for target in targets:
+        assert target.users == log.users()
 
 
 @pytest.mark.parametrize("form", ["json", "xml", "mariadb"])
@@ -373,3 +390,66 @@ def test_start_since_a_time(tmp_path: Path, target: Target) -> None:
     world = World(tmp_path, [target], start="since", since="2026-11-23T10:00:06Z")
     world.settle()
     assert target.users == log.users()[6:]
+
+
+def test_a_long_way_into_an_archive_keeps_nobody_from_looking(
+    tmp_path: Path, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log(tmp_path / "audit.log")
+    log.write(200)
+    old = tmp_path / "logs" / "audit.log.1.gz"
+    old.parent.mkdir()
+    old.write_bytes(gzip.compress(log.path.read_bytes()))
+    world = World(tmp_path, [target])
+    segment = world.source.catalog.segments()[0]
+    inflating, go_on = threading.Event(), threading.Event()
+    read = Gunzip.read
+
+    def slow(stream: Gunzip, offset: int, size: int) -> bytes:
+        inflating.set()
+        assert go_on.wait(60)
+        return read(stream, offset, size)
+
+    monkeypatch.setattr(Gunzip, "read", slow)
+    got: list[bytes] = []
+    reader = threading.Thread(
+        target=lambda: got.append(world.source.catalog.read(segment, 0, 100)), daemon=True
+    )
+    reader.start()
+    assert inflating.wait(60)
+    # Looking, finding the live log, and even giving up the file do not wait for the reader, whose
+    # file stays open until it is through.
+    fresh = Log(world.log)
+    fresh.number = 1000
+    fresh.write(3)
+    world.source.catalog.poll()
+    assert len(world.source.catalog.segments()) == 2
+    world.source.catalog.close()
+    go_on.set()
+    reader.join(60)
+    assert got == [log.path.read_bytes()[:100]]
+    assert segment.stream is None
+    assert segment.retired == []
+
+
+def test_a_held_log_that_was_truncated_in_place_waits_for_its_first_record(
+    world: World, target: Target
+) -> None:
+    log = Log(world.log)
+    log.write(3)
+    world.source.catalog.poll()  # from now on a link holds the file, which stays the live one
+    log.truncate()
+    rest = log.write_part()
+    world.settle()
+    log.write_text(rest)
+    log.write(2)
+    world.settle()
+    assert target.users == ["u3", "u4", "u5"]
+    assert max(target.held.values()) == 1
+    assert len(target.held) == 3
+    log.rename_and_flush("audit.log.20260101")
+    world.crash()
+    again = World(world.log.parents[1], [target])
+    again.settle()
+    assert len(target.held) == 3
+    assert log.number == 6

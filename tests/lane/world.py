@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from clocks import FakeClock
 
@@ -32,11 +32,11 @@ class Target:
 class FaultySink:
     """A sink into a `Target` whose next outcomes the test writes down."""
 
-    in_flight: ClassVar[int] = 1
+    batch_bytes = 4096
 
-    def __init__(self, target: Target, batch_bytes: int = 4096) -> None:
+    def __init__(self, target: Target, in_flight: int = 1) -> None:
         self.target = target
-        self.batch_bytes = batch_bytes
+        self.in_flight = in_flight
         self.before: list[Callable[[Batch], None]] = []  # called in turn; may raise
         self.refuse: Callable[[Any], bool] = lambda _record: False
 
@@ -82,6 +82,7 @@ class World:
         folder: Path,
         targets: Sequence[Target],
         clock: FakeClock | None = None,
+        in_flight: int = 1,
         **settings: Any,
     ) -> None:
         OPENED.append(self)
@@ -89,7 +90,7 @@ class World:
         self.notices: list[Notice] = []
         self.log = folder / "logs" / "audit.log"
         self.log.parent.mkdir(exist_ok=True)
-        self.sinks = [FaultySink(target) for target in targets]
+        self.sinks = [FaultySink(target, in_flight) for target in targets]
         file = FileSettings(name="main", path=str(self.log), settle_seconds=SETTLE, **settings)
         sinks = [JsonlSettings(name=f"sink{index}", path="-") for index in range(len(targets))]
         config = Config(

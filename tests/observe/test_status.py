@@ -10,7 +10,7 @@ from clocks import FakeClock
 from report.failing import HOSTILE_NAMES
 
 from shipper.detection import Detection, Sample
-from shipper.model import CONNECT, QUERY, AuditRecord, Block, Span
+from shipper.model import CONNECT, QUERY, AuditRecord, Span
 from shipper.notices import (
     Attempted,
     Delivered,
@@ -45,11 +45,6 @@ def record(user: str = "root", status: int | None = 1045, kind: str = CONNECT) -
         user=user,
         ip="203.0.113.9",
     )
-
-
-def block(*records: AuditRecord) -> Block:
-    offsets = list(range(len(records)))
-    return Block(0, len(records), list(records), offsets, [each + 1 for each in offsets], [])
 
 
 def standing(**changes: Any) -> Standing:
@@ -108,7 +103,7 @@ def test_replies_forbid_everything_that_a_page_could_load(recent: Recent, clock:
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
 def test_a_hostile_name_is_text_and_bounded(recent: Recent, clock: FakeClock, name: str) -> None:
-    recent.see(block(record(name)), "audit")
+    recent.see([record(name)], "audit")
     found = Detection("source_burst", Sample(name, 1), 20, 1, 2, user=name, source=name)
     recent.hear(Detected("audit", found))
     recent.hear(Trouble("audit", "search", name))
@@ -123,20 +118,20 @@ def test_a_hostile_name_is_text_and_bounded(recent: Recent, clock: FakeClock, na
 
 
 def test_the_same_refusal_is_one_line_with_a_count(recent: Recent) -> None:
-    recent.see(block(record(), record("app"), record()), "audit")
+    recent.see([record(), record("app"), record()], "audit")
     assert [(one.user, one.count) for one in recent.refused()] == [("root", 2), ("app", 1)]
 
 
 def test_only_refused_logins_are_refused_logins(recent: Recent) -> None:
     others = (record(status=0), record(kind=QUERY), record("", 1158))
-    recent.see(block(*others), "audit")
+    recent.see(others, "audit")
     assert recent.refused() == []
     assert sum(recent.refusals()) == 0
 
 
 def test_memory_is_bounded_whatever_a_log_says(recent: Recent) -> None:
     for number in range(3 * recently.REFUSED_MAX):
-        recent.see(block(record(f"user{number}")), "audit")
+        recent.see([record(f"user{number}")], "audit")
         found = Detection("source_burst", Sample("s", number), 20, 1, 2)
         recent.hear(Detected("audit", found))
         recent.hear(Trouble("audit", f"sink{number}", "x" * 10_000))

@@ -34,7 +34,7 @@ from servers.prometheus import Server, alertmanager, prometheus, rules
 
 READY_SECONDS = 60
 POLL_SECONDS = 0.05
-# What docs/metrics.md recommends; the rule files themselves say that rules are evaluated every 15 s.
+# What docs/metrics.md recommends; the rule files say themselves that they are evaluated every 15 s.
 SCRAPE_INTERVAL = "10s"
 GROUP_WAIT = "10s"
 
@@ -167,7 +167,18 @@ def stack(
         target = url.removeprefix("http://")
         files = [*rules(), *more_rules(folder)]
         scraper = enter(prometheus(folder, target, alerts, interval=SCRAPE_INTERVAL, rules=files))
+        _await_scrape(scraper)
         yield Stack(server, url, scraper, alerts, webhook)
+
+
+def _await_scrape(scraper: Server) -> None:
+    """Wait for the first scrape: what failed before it is a total, and no increase."""
+    for _ in range(int(READY_SECONDS / POLL_SECONDS)):
+        if any(scraper.samples("up == 1").values()):
+            return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            scraper.process.wait(POLL_SECONDS)
+    raise RuntimeError("Prometheus does not scrape the shipper")
 
 
 def guess(server: MariaDb, times: int, user: str = "victim") -> None:

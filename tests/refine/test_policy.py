@@ -25,8 +25,9 @@ from shipper.model import (
     Reason,
     Span,
 )
-from shipper.refine.policy import Policy, PolicySettings, _Verdicts
-from shipper.refine.policy_lists import accounts, names
+from shipper.policy import PolicySettings
+from shipper.policy.lists import accounts, names
+from shipper.refine.policy import Policy, _Verdicts
 
 
 def block(records: list[AuditRecord]) -> Block:

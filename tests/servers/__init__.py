@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -13,11 +15,22 @@ def need(program: str) -> str:
     """The path of a program; without it the test is skipped, or fails where REQUIRE_SERVERS=1."""
     path = shutil.which(program)
     if path is None:
-        reason = f"{program} is not installed: run `make servers`"
-        if os.environ.get("REQUIRE_SERVERS") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        _missing(program)
     return path
+
+
+def need_file(path: Path) -> Path:
+    """A file that `make servers` makes; without it as `need`."""
+    if not path.exists():
+        _missing(path.name)
+    return path
+
+
+def _missing(what: str) -> NoReturn:
+    reason = f"{what} is not installed: run `make servers`"
+    if os.environ.get("REQUIRE_SERVERS") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def free_port() -> int:

@@ -18,7 +18,7 @@ class Authority:
     """Signs certificates for 127.0.0.1 and localhost; files lie in its folder."""
 
     def __init__(self, folder: Path, name: str = "test-ca") -> None:
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         self.folder = folder
         self.ca_file = folder / "ca.pem"
         self._key = rsa.generate_private_key(65537, 2048)
@@ -33,6 +33,7 @@ class Authority:
             .not_valid_before(now - DAY)
             .not_valid_after(now + 30 * DAY)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(_usage(signs=True), critical=True)
             .sign(self._key, hashes.SHA256())
         )
         self.ca_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
@@ -59,6 +60,7 @@ class Authority:
             .not_valid_before(now - 30 * DAY)
             .not_valid_after(now + days * DAY)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .add_extension(_usage(signs=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
             .sign(self._key, hashes.SHA256())
         )
@@ -78,4 +80,18 @@ def _subject(name: str) -> x509.Name:
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, "test"),
             x509.NameAttribute(NameOID.COMMON_NAME, name),
         ]
+    )
+
+
+def _usage(*, signs: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=not signs,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs,
+        crl_sign=signs,
+        encipher_only=False,
+        decipher_only=False,
     )

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -61,7 +61,7 @@ class MariaDb:
 
 
 @contextmanager
-def mariadb() -> Iterator[MariaDb]:
+def mariadb(*options: str) -> Iterator[MariaDb]:
     """Start a server in a temporary folder; stop it by its process id, whatever happens."""
     need("mariadbd")
     folder = Path(tempfile.mkdtemp(prefix="mariadb-"))
@@ -75,7 +75,7 @@ def mariadb() -> Iterator[MariaDb]:
             timeout=READY_SECONDS,
         )
         server = MariaDb(folder, free_port())
-        process = _start(server, drop)
+        process = _start(server, drop, options)
         try:
             _await_ready(server, process)
             yield server
@@ -95,7 +95,7 @@ def _unprivileged(folder: Path) -> list[str]:
     return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
 
 
-def _start(server: MariaDb, drop: list[str]) -> subprocess.Popen[bytes]:
+def _start(server: MariaDb, drop: list[str], options: Sequence[str]) -> subprocess.Popen[bytes]:
     folder = server.folder
     with (folder / "error.log").open("wb") as errors:
         return subprocess.Popen(
@@ -114,6 +114,7 @@ def _start(server: MariaDb, drop: list[str]) -> subprocess.Popen[bytes]:
                 "--server-audit-logging=ON",
                 f"--server-audit-file-path={server.log}",
                 "--server-audit-events=CONNECT,QUERY,TABLE",
+                *options,
             ],
             stdout=errors,
             stderr=errors,

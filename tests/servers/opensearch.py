@@ -1,7 +1,7 @@
 """Real OpenSearch servers: 3.7 without, and 2.19 with the security plugin.
 
 `shared("core")` and `shared("secure")` start one of each for the whole session, at the first use;
-`stop_shared` (called from conftest) stops them. A test that kills or restarts its server starts its
+they are stopped at its end. A test that kills or restarts its server starts its
 own with `opensearch`.
 """
 
@@ -17,7 +17,7 @@ import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,11 +25,12 @@ import pytest
 
 from servers import free_port
 from servers.certificates import Authority
+from servers.shared import shared as run_shared
 
 Flavour = Literal["core", "secure"]
 
 HOME = Path(__file__).parents[2] / ".servers" / "opensearch"
-READY_SECONDS = 180  # a cold start takes 10 s on a quiet machine
+READY_SECONDS = 300  # a cold start takes 10 s on a quiet machine
 POLL_SECONDS = 0.2
 HEAP = "512m"
 
@@ -50,6 +51,11 @@ class OpenSearch:
     def url(self) -> str:
         return f"{'https' if self.authority else 'http'}://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def call(
         self, method: str, path: str, body: object = None, *, ok: tuple[int, ...] = (200, 201)
     ) -> Any:
@@ -61,9 +67,7 @@ class OpenSearch:
             self.url + path, data=data, method=method, headers={"Content-Type": kind}
         )
         try:
-            with urllib.request.urlopen(
-                request, context=self._trust(), timeout=60
-            ) as reply:
+            with urllib.request.urlopen(request, context=self._trust(), timeout=60) as reply:
                 status, text = reply.status, reply.read()
         except urllib.error.HTTPError as error:
             with error:
@@ -201,18 +205,18 @@ def opensearch(flavour: Flavour = "core") -> Iterator[OpenSearch]:
         shutil.rmtree(folder)
 
 
-_SHARED: dict[str, OpenSearch] = {}
-_STACK = ExitStack()
+@contextmanager
+def _core() -> Iterator[OpenSearch]:
+    with opensearch("core") as server:
+        yield server
+
+
+@contextmanager
+def _secure() -> Iterator[OpenSearch]:
+    with opensearch("secure") as server:
+        yield server
 
 
 def shared(flavour: Flavour = "core") -> OpenSearch:
     """Give the session's server of this flavour; started at the first call."""
-    if flavour not in _SHARED:
-        _SHARED[flavour] = _STACK.enter_context(opensearch(flavour))
-    return _SHARED[flavour]
-
-
-def stop_shared() -> None:
-    """Stop what `shared` has started."""
-    _SHARED.clear()
-    _STACK.close()
+    return run_shared(_core if flavour == "core" else _secure)

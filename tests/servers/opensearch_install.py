@@ -84,6 +84,21 @@ def main() -> None:
             made.rename(home)
         # The server runs as an account that may read the install and nothing else of ours.
         subprocess.run(["chmod", "-R", "a+rX", str(ROOT)], check=True)
+    _build_ismcheck()
+
+
+def _build_ismcheck() -> None:
+    """Build the strict reader of ISM policies, where there is Go; its test says if it is missing.
+
+    Built again when its sources change.
+    """
+    sources = Path(__file__).parent / "ismcheck"
+    program = ROOT / "ismcheck"
+    newest = max(file.stat().st_mtime for file in sources.iterdir())
+    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin:/usr/lib/go/bin")
+    if go is None or (program.exists() and program.stat().st_mtime >= newest):
+        return
+    subprocess.run([go, "build", "-o", str(program), "."], cwd=sources, check=True)
 
 
 def _installed(home: Path) -> bool:

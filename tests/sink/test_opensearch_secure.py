@@ -91,9 +91,14 @@ def test_the_documented_role_is_enough_for_everything(rig: OpenSearchRig) -> Non
     assert told == []
 
 
+# Every account has the right to `_bulk` itself, through the stock role own_index; setup only reads
+# what it may not write, and the reading rights are each other's substitutes.
+SPARED = re.compile(r"indices:data/write/bulk$|/get$")
+
+
 @pytest.mark.parametrize(
     "right",
-    [each for each in documented_roles()[0]["cluster_permissions"] if "get" not in each]
+    [each for each in documented_roles()[0]["cluster_permissions"] if not SPARED.search(each)]
     + documented_roles()[1]["index_permissions"][0]["allowed_actions"],
 )
 def test_no_right_of_it_can_be_spared(rig: OpenSearchRig, right: str) -> None:
@@ -216,10 +221,11 @@ def test_a_certificate_that_has_expired_is_waited_for(rig: OpenSearchRig, tmp_pa
         assert raised.value.reason == "auth"
 
 
-@pytest.mark.parametrize(("certificate", "said"), [("", "wants a client"), ("old", "has expired")])
+@pytest.mark.parametrize("certificate", ["", "old"])
 def test_a_client_certificate_that_is_missing_or_expired(
-    rig: OpenSearchRig, tmp_path: Path, certificate: str, said: str
+    rig: OpenSearchRig, tmp_path: Path, certificate: str
 ) -> None:
+    """Stop, where the server's alert arrives; TLS 1.3 may also just lose the connection."""
     core, authority = OpenSearchRig(shared("core")), Authority(tmp_path / "ca")
     ca_file = str(authority.ca_file)
     settings: dict[str, Any] = {"ca_file": ca_file}
@@ -229,7 +235,7 @@ def test_a_client_certificate_that_is_missing_or_expired(
     with (
         proxy(core.server.url, authority.pair("server"), ca_file) as between,
         closing(rig.sink(urls=(between.url,), **settings)) as sink,
-        pytest.raises(MisconfiguredError, match=said),
+        pytest.raises((MisconfiguredError, UnavailableError), match="client certificate"),
     ):
         sink.prepare()
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from clocks import FakeClock
+from servers import need
 from servers.ism import Ism
+from servers.opensearch import HOME
 from servers.proxy import Answer, Proxy, proxy
 from sink.blocks import batch, failed_login
 from sink.rigs.opensearch import OpenSearchRig, opensearch
@@ -19,7 +23,9 @@ from shipper.document.fields import FIELDS
 from shipper.errors import MisconfiguredError
 from shipper.notices import Mended, Notice, Trouble
 from shipper.sink import Surroundings
+from shipper.sink.opensearch import Settings
 from shipper.sink.opensearch_connection import Cluster
+from shipper.sink.opensearch_resources import policy
 from shipper.sink.opensearch_retention import delete
 from shipper.sink.opensearch_setup import Setup, State, Step
 
@@ -226,6 +232,25 @@ def test_auto_tells_require_stops_off_is_silent(rig: OpenSearchRig, between: Pro
     with closing(rig.sink(urls=(between.url,), retention="ism", setup="off")) as sink:
         sink.prepare()
     assert len(between.requests) == before
+
+
+@pytest.mark.parametrize("data_stream", [False, True])
+def test_the_clients_own_types_take_the_policy_strictly(*, data_stream: bool) -> None:
+    index = "mysql-audit" if data_stream else "mysql-audit-%Y.%m.%d"
+    settings = Settings(urls=("http://x",), index=index, data_stream=data_stream)
+    body = policy(settings).body
+    assert ismcheck(body) == ""
+    # And that it is strict: a misspelt key and a value of another type.
+    body["policy"]["states"][0]["transitions"][0]["conditions"] = {"min_index_agee": "1d"}
+    assert "unknown field" in ismcheck(body)
+    body["policy"]["states"] = "kept"
+    assert "cannot unmarshal" in ismcheck(body)
+
+
+def ismcheck(body: dict[str, Any]) -> str:
+    program = need(str(HOME / "ismcheck"))
+    done = subprocess.run([program], input=orjson.dumps(body), capture_output=True, check=False)
+    return done.stderr.decode()
 
 
 # --- retention: own

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from source.descriptors import none_left
 from source.listening import Told, eventually
 from source.receiving import receiving
 
@@ -164,3 +165,19 @@ def test_standard_input_is_read_to_its_end(through: str, tmp_path: Path) -> None
 def test_settings_say_their_type() -> None:
     assert StdinSettings.__struct_config__.tag == "stdin"
     assert FifoSettings.__struct_config__.tag == "fifo"
+
+
+def test_a_pipe_that_cannot_be_opened_again_at_once_is_opened_later(tmp_path: Path) -> None:
+    pipe = tmp_path / "fifo"
+    with receiving(FifoSettings(path=str(pipe)), tmp_path) as received:
+        writer = os.open(pipe, os.O_WRONLY)
+        os.write(writer, b"one\n")
+        received.lines(1)
+        with none_left():
+            os.close(writer)
+            taken = os.dup(0)  # the number that the writer gave back
+            eventually(lambda: received.told.of(Trouble))
+            os.close(taken)
+        eventually(lambda: received.told.of(Mended))
+        write(pipe, b"two\n")
+        assert received.lines(2) == [b"one", b"two"]

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from source.listening import Told, eventually
 
+from shipper.app.inputs import SpoolNames
 from shipper.errors import UnavailableError
 from shipper.notices import Dropped, Mended, Trouble
 from shipper.source import segments as segments_module
@@ -241,6 +242,7 @@ def test_drops_are_told_in_sums(tmp_path: Path, told: Told) -> None:
         spool.put(line(1, 5000), NEVER)
     spool.close()
     assert sum(drop.records for drop in told.of(Dropped)) == 1000
+    assert sum(drop.size or 0 for drop in told.of(Dropped)) == spool.dropped.size
     assert len(told.of(Dropped)) < 1000
 
 
@@ -414,3 +416,31 @@ def test_sizes_that_do_not_fit_are_mistakes() -> None:
     options = SpoolSettings(segment_bytes=MB, size_bytes_max=2 * MB)
     assert [problem.split()[0] for problem in options.problems()] == ["size_bytes_max"]
     assert list(SpoolSettings().problems()) == []
+
+
+def test_deleted_files_are_left_and_make_room(tmp_path: Path) -> None:
+    folder = tmp_path / "spool"
+    spool = Spool(folder, "in", SpoolSettings(strategy="semisynchronous", **SMALL))
+    names = SpoolNames(spool)
+    for number in range(100):
+        spool.put(line(number), NEVER)
+    deleted = spool.segments()
+    assert len(deleted) > 1
+    for path in deleted:
+        path.unlink()
+    assert names.live() == str(deleted[-1])
+    assert names.older() == []
+    spool.put(line(100), NEVER)
+    # What comes now can be found, and what was deleted takes no room once lanes are done with it.
+    assert content(folder) == line(100)
+    assert names.live() == str(spool.segments()[-1]) != str(deleted[-1])
+    for path in deleted:
+        spool.remove(path)
+    assert spool.size == len(line(100))
+    for path in spool.segments():
+        path.unlink()
+    folder.rmdir()
+    assert names.older() == []
+    spool.put(line(101), NEVER)
+    assert content(folder) == line(101)
+    spool.close()

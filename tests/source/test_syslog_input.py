@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 from servers import need
+from source.descriptors import none_left
 from source.listening import Told, eventually
 from source.receiving import Received, receiving
 
 from shipper.errors import MisconfiguredError, UnavailableError
-from shipper.notices import Dropped, Rejected, Trouble
+from shipper.notices import Dropped, Mended, Rejected, Trouble
 from shipper.source.base import Surroundings
 from shipper.source.receive import Receiver, SyslogInputSettings
 from shipper.source.spool import Spool, SpoolSettings
@@ -484,3 +485,29 @@ def test_an_ipv6_address_can_be_listened_on(tmp_path: Path) -> None:
         with socket.create_connection(("::1", received.ports["tcp"])) as sender:
             sender.sendall(HEAD + b"six\n")
         assert received.lines(1) == [HEAD + b"six"]
+
+
+def test_being_out_of_descriptors_is_told_and_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, accept = 0, socket.socket.accept
+
+    def counted(listener: socket.socket) -> tuple[socket.socket, Any]:
+        nonlocal asked
+        asked += 1
+        return accept(listener)
+
+    monkeypatch.setattr(socket.socket, "accept", counted)
+    with listening(tmp_path, tcp=LOCAL) as received, socket.socket() as sender:
+        address = ("127.0.0.1", received.ports["tcp"])
+        with none_left():
+            sender.connect(address)
+            sender.sendall(HEAD + b"1\n")
+            sender.shutdown(socket.SHUT_WR)
+            eventually(lambda: received.told.of(Trouble))
+            before = asked
+            eventually(lambda: asked > before)  # once a second, not as fast as it can
+        received.lines(1)
+        eventually(lambda: received.told.of(Mended))
+    assert len(received.told.of(Trouble)) == 1
+    assert asked < 100

@@ -11,13 +11,25 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from sink.rigs import fluentd, syslog
 from sink.rigs.base import Rig
 from sink.rigs.files import jsonl, sqlite
 from sink.rigs.opensearch import opensearch
+from sink.rigs.sql import on_mariadb, on_mysql
 
 RIGS: dict[str, Callable[[Path], AbstractContextManager[Rig]]] = {
     "sqlite": sqlite,
     "jsonl": jsonl,
+    "sql:mariadb": on_mariadb,
+    "sql:mysql": on_mysql,
+    "fluentd:node": fluentd.node,
+    "fluentd:secured": fluentd.secured,
+    "fluentd:otelcol": fluentd.otelcol,
+    "syslog:tcp": syslog.tcp,
+    "syslog:tls": syslog.tls,
+    "syslog:udp": syslog.udp,
+    "syslog:unix": syslog.unix,
+    "syslog:unix-stream": syslog.unix_stream,
     "opensearch": opensearch,
 }
 

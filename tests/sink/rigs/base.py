@@ -14,6 +14,9 @@ class Rig(ABC):
 
     # A batch delivered twice is in the target once. False: at least once, and documented so.
     exactly_once: bool = False
+    # A delivery into an outage raises. False: the target's protocol gives no answer at all, so what
+    # was sent meanwhile is lost, and documented so.
+    notices_outages: bool = True
 
     @abstractmethod
     def sink(self) -> Sink:

@@ -39,10 +39,7 @@ class _Sqlite(Rig):
     @contextmanager
     def broken(self) -> Iterator[None]:
         """Another program holds the file's write lock."""
-        with (
-            mock.patch("shipper.sink.sqlite.BUSY_MILLISECONDS", 50),
-            closing(sqlite3.connect(self.path, isolation_level=None)) as connection,
-        ):
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield
             connection.execute("ROLLBACK")
@@ -75,7 +72,9 @@ class _Jsonl(Rig):
 
 @contextmanager
 def sqlite(folder: Path) -> Iterator[Rig]:
-    yield _Sqlite(folder / "audit.db")
+    # From the start: a connection keeps the patience that it was opened with.
+    with mock.patch("shipper.sink.sqlite.BUSY_MILLISECONDS", 50):
+        yield _Sqlite(folder / "audit.db")
 
 
 @contextmanager

@@ -1,0 +1,86 @@
+"""Sources spread over processes: one core each, because one interpreter uses one.
+
+The parent holds the state directory, starts the workers, passes signals on and waits. A worker that
+fails takes the others down in an orderly way, so that whoever supervises sees the failure.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from shipper.config import Config
+from shipper.errors import UsageError
+
+
+class Share(Struct, frozen=True):
+    """Which sources one worker has: every `count`-th from `index` on."""
+
+    index: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> Share:
+        """Read `INDEX/COUNT`. Raises UsageError."""
+        index, _, count = text.partition("/")
+        if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+            raise UsageError(f"{text!r} is not INDEX/COUNT")
+        return cls(int(index), int(count))
+
+    def of(self, config: Config) -> Config:
+        """Give the part of the configuration that this worker runs."""
+        http = config.http
+        if http is not None and http.port:  # each worker serves its own numbers
+            http = msgspec.structs.replace(http, port=http.port + self.index)
+        sources = config.sources[self.index :: self.count]
+        return msgspec.structs.replace(config, sources=sources, http=http)
+
+
+def run_workers(command: Sequence[str], count: int) -> int:
+    """Run `command` with `--worker INDEX/COUNT` in as many processes; the worst exit status."""
+    workers = [
+        subprocess.Popen(  # noqa: S603 ourselves, with the operator's own arguments
+            [sys.executable, "-m", "shipper", *command, "--worker", f"{index}/{count}"]
+        )
+        for index in range(count)
+    ]
+    with _passing_signals_on(workers):
+        running = {worker.pid: worker for worker in workers}
+        worst = 0
+        while running:
+            pid, status = os.wait()
+            worker = running.pop(pid, None)
+            if worker is None:
+                continue
+            worker.returncode = os.waitstatus_to_exitcode(status)
+            worst = max(worst, abs(worker.returncode))
+            for other in running.values() if worst else ():
+                other.send_signal(signal.SIGTERM)
+    return worst
+
+
+@contextmanager
+def _passing_signals_on(workers: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
+    def answer(number: int, _frame: FrameType | None) -> None:
+        for worker in workers:
+            if worker.returncode is None:
+                worker.send_signal(number)
+
+    before: dict[signal.Signals, Any] = {
+        number: signal.signal(number, answer)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

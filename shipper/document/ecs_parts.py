@@ -1,0 +1,185 @@
+"""The parts of an ECS document that repeat from record to record, and those that few records have.
+
+What happened is told by `event`, `error` and the open object `mysql.audit`; who did it by `user`,
+`source`, `client`, `related` and the open object `db`. `ecs.py` remembers them and puts a document
+together.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import msgspec
+
+from shipper.codes import lookup
+from shipper.model import (
+    AUDIT_START,
+    AUDIT_STOP,
+    CHANGE_USER,
+    COMMAND,
+    CONNECT,
+    DISCONNECT,
+    OTHER,
+    QUERY,
+    TABLE,
+    AuditRecord,
+)
+
+ECS_VERSION: Final = "8.17.0"
+
+encode: Final = msgspec.json.Encoder().encode
+
+# kind -> (event.category, event.type), both from ECS's closed lists.
+_CATEGORIES: Final[dict[str, tuple[list[str], list[str]]]] = {
+    CONNECT: (["authentication", "session"], ["start"]),
+    CHANGE_USER: (["authentication", "session"], ["start"]),
+    DISCONNECT: (["session"], ["end"]),
+    QUERY: (["database"], ["access"]),
+    TABLE: (["database"], ["access"]),
+    COMMAND: (["database"], ["info"]),
+    OTHER: (["database"], ["info"]),
+    AUDIT_START: (["configuration"], ["info"]),
+    AUDIT_STOP: (["configuration"], ["change"]),
+}
+# Statements and table events that change something, by the server's own words.
+_CHANGES: Final = frozenset(
+    (
+        *("insert", "update", "delete", "replace", "load", "truncate", "insert_select"),
+        *("replace_select", "delete_multi", "update_multi", "grant", "revoke"),
+        *("WRITE", "CREATE", "DROP", "ALTER", "RENAME"),
+        *("TableInsert", "TableUpdate", "TableDelete"),
+    )
+)
+_CHANGE_PREFIXES: Final = ("create_", "drop_", "alter_", "rename_", "set_password")
+
+Key: TypeAlias = tuple[Any, ...]  # values of the fields that a part is made of
+
+
+class What(NamedTuple):
+    """What happened, encoded but for what differs from record to record."""
+
+    event: bytes  # behind the first members of `event`, which stays open
+    audit: bytes  # `mysql.audit`, open
+
+
+def what(key: Key) -> What:
+    """Tell what happened, by kind, name, command class, status and format."""
+    kind, name, command_class, status, format_ = key
+    event = {
+        "module": "mysql",
+        "dataset": "mysql.audit",
+        "action": "mysql-" + kind.replace("_", "-"),
+        **_classify(kind, name, command_class, status),
+    }
+    error = b""
+    if status:
+        event["code"] = str(status)
+        code = lookup(status, format_)
+        known = {"type": code.symbol, "message": code.meaning} if code.symbol else {}
+        error = encode({"error": {"code": str(status)} | known})[1:-1] + b","
+    audit = {
+        "kind": kind,
+        "name": name,
+        "format": format_,
+        "status": status,
+        "command_class": command_class or None,
+    }
+    return What(
+        b"," + encode(event)[1:] + b"," + error,
+        b'},"mysql":{"audit":'
+        + encode({key: value for key, value in audit.items() if value is not None})[:-1],
+    )
+
+
+def _classify(
+    kind: str, name: str, command_class: str | None, status: int | None
+) -> dict[str, Any]:
+    """Give event.category, event.type and event.outcome; ECS's allowed values only."""
+    category, type_ = _CATEGORIES[kind]
+    if category == ["database"]:
+        word = command_class or name
+        if word in _CHANGES or name in _CHANGES or word.startswith(_CHANGE_PREFIXES):
+            type_ = ["change"]
+        if status:
+            type_ = [*type_, "error"]
+    outcome = "unknown" if status is None else "failure" if status else "success"
+    return {"category": category, "type": type_, "outcome": outcome}
+
+
+def who(key: Key) -> bytes:
+    """Tell the client; the object `db` stays open for the query."""
+    user, priv_user, os_login, host, ip, db = key
+    address = ip if _is_address(ip) else None
+    parts: dict[str, Any] = {}
+    names = {"name": user, "effective": {"name": priv_user} if priv_user else None}
+    parts["user"] = {key: value for key, value in names.items() if value}
+    source = {"ip": address, "domain": host if host != address else None}
+    parts["source"] = {key: value for key, value in source.items() if value}
+    parts["client"] = {"user": {"name": os_login}} if os_login else {}
+    related = {
+        "user": list(dict.fromkeys(filter(None, (user, priv_user, os_login)))),
+        "ip": [address] if address else [],
+        "hosts": [host] if host and host != address else [],
+    }
+    parts["related"] = {key: value for key, value in related.items() if value}
+    parts["db"] = {"system": {"name": "mysql"}, **({"namespace": db} if db else {})}
+    return encode({key: part for key, part in parts.items() if part})[1:-2]
+
+
+def _is_address(text: str | None) -> bool:
+    """Say whether an `ip` field of the index would take this; zones (`%eth0`) it would not."""
+    if not text or "%" in text:
+        return False
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def tail(segment: str, path: str, instance: str) -> bytes:
+    """Tell what is the same in all documents of a place; ends in front of `log.offset`'s value."""
+    log: dict[str, Any] = {"file": {"path": path}} if path else {}
+    log |= {"segment": segment} if segment else {}
+    service = {"type": "mysql"} | ({"name": instance} if instance else {})
+    same = {"ecs": {"version": ECS_VERSION}, "service": service, "log": log | {"offset": 0}}
+    return b"," + encode(same)[1:].removesuffix(b"0}}")
+
+
+# `extra` keys that have a field of their own in `mysql.audit`; `serverhost` becomes host.name.
+_AUDIT_KEYS: Final = ("table", "connection_type")
+# A flat_object stores "path=value" as one term, and Lucene refuses a document with a term of more
+# than 32,766 bytes. Seven keys of 200 and a value of 4096 characters, each of up to 4 bytes, fit.
+_KEY_MAX: Final = 200
+_TEXT_MAX: Final = 4096
+_DEPTH_MAX: Final = 6
+
+
+def _bounded(value: Any, depth: int) -> Any:
+    """Cut what a flat_object would refuse; the log has it in full, at the record's span."""
+    if isinstance(value, str):
+        return value[:_TEXT_MAX]
+    if isinstance(value, dict | list) and depth == 0:
+        return encode(value).decode()[:_TEXT_MAX]
+    if isinstance(value, dict):
+        return {key[:_KEY_MAX]: _bounded(each, depth - 1) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_bounded(each, depth - 1) for each in value]
+    return value
+
+
+def odd(record: AuditRecord) -> tuple[bytes, bytes]:
+    """Encode what only some records have: the rest of `mysql.audit`, and of the document."""
+    raw = dict(record.extra or ())
+    host = raw.pop("serverhost", None)
+    audit: dict[str, Any] = {}
+    if record.proxy_user:
+        audit["proxy_user"] = record.proxy_user
+    for key in _AUDIT_KEYS:
+        if key in raw and isinstance(raw[key], str):
+            audit[key] = raw.pop(key)
+    if raw:
+        audit["raw"] = {key[:_KEY_MAX]: _bounded(raw[key], _DEPTH_MAX) for key in raw}
+    root = b',"host":{"name":%b}' % encode(host) if host else b""
+    return b"," + encode(audit)[1:-1] if audit else b"", root

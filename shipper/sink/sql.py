@@ -1,0 +1,241 @@
+"""A table of MySQL or MariaDB: `audit_data(id, info JSON)`, as in Percona's article.
+
+Guarantee: exactly once. A batch is one transaction: its records, its defects, and how far the
+segment is held. A record that comes again meets its own key (segment, offset) and is left alone.
+`docs/sql.md` has the table, the rights that are needed, and what happens on which error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any, Final, Literal
+
+from sqlalchemy import Connection, Engine, create_engine, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from shipper.errors import MisconfiguredError, UnavailableError
+from shipper.settings import Seconds, Secret
+from shipper.sink.base import Batch, Receipt, SinkSettings, Surroundings
+from shipper.sink.sql_errors import outcome, was_cut_off
+from shipper.sink.sql_insert import defect_rows, insert_defects, insert_records, record_rows
+from shipper.sink.sql_own import OwnTraces
+from shipper.sink.sql_retention import Retention
+from shipper.sink.sql_schema import create, missing, obstacles
+from shipper.sink.sql_tables import SERVER, FailedLoginRow, failed_logins
+from shipper.sink.sql_url import Address, Tls, connect, parse
+
+# A server of any age takes this; below it a split would not help any more.
+STATEMENT_BYTES_MIN: Final = 64 * 1024
+# Larger statements are not quicker, and a replica has to take each in one piece.
+STATEMENT_BYTES_MAX: Final = 16 * 1024 * 1024
+
+
+class Settings(SinkSettings, frozen=True, kw_only=True, tag="sql"):
+    """A database on a MySQL or MariaDB server."""
+
+    # mysql://USER@HOST:3306/DATABASE, without a password; ?unix_socket=PATH for a socket.
+    url: str
+    password: Secret = ""  # default: none, as for accounts that the socket proves
+    # auto: make missing tables. require: stop where they are missing. off: do not look.
+    setup: Literal["auto", "require", "off"] = "auto"
+    # Records whose event is older are deleted, in small pieces. Default: none, because an archive
+    # of logins is not ours to shorten.
+    retention_seconds: Seconds | None = None
+    # Default: off within this machine, verify to any other, because an audit trail can be forged
+    # by whoever can read its password on the way.
+    tls: Tls | None = None
+    ca_file: str | None = None  # authority of the server's certificate; default: the system's
+    # A server that says nothing for longer is taken for gone: above its lock wait of 50 s.
+    timeout_seconds: Seconds = 60.0
+
+    def problems(self) -> Iterator[str]:
+        """Say what is wrong with the URL, and what does not go together."""
+        try:
+            parse(self.url)
+        except ValueError as error:
+            yield f"url {error}"
+        if self.timeout_seconds < 1:
+            yield "timeout_seconds must be 1 or more"
+        if self.retention_seconds is not None and self.retention_seconds < 60:
+            yield "retention_seconds must be 60 or more"
+
+
+class SqlStore:
+    """Records in a database of MySQL or MariaDB."""
+
+    # Neighbours in the unique key lock each other out: two batches of a segment at once end in
+    # deadlocks on MySQL, and the position would have to wait for the slower one anyway.
+    in_flight: int = 1
+    # About 3,000 records; as SQL twice the size, far below any server's limit for a statement.
+    batch_bytes: int = 1024 * 1024
+
+    def __init__(self, settings: Settings, surroundings: Surroundings | None = None) -> None:
+        """Take the settings; connects to nothing yet."""
+        surroundings = surroundings or Surroundings()
+        self._settings = settings
+        try:
+            self._address: Address = parse(settings.url)
+        except ValueError as error:
+            raise MisconfiguredError(f"url {error}") from error
+        name = settings.name or "sql"
+        self._own = OwnTraces(self._address.user, self._address.database, name, surroundings.tell)
+        self._retention = Retention(settings.retention_seconds, name, surroundings)
+        self._statement_bytes = STATEMENT_BYTES_MAX
+
+    @cached_property
+    def _engine(self) -> Engine:
+        settings = self._settings
+
+        def creator() -> Any:
+            return connect(
+                self._address,
+                settings.password,
+                settings.tls,
+                settings.ca_file,
+                settings.timeout_seconds,
+            )
+
+        return create_engine(
+            "mysql+pymysql://",
+            creator=creator,
+            pool_size=self.in_flight,
+            max_overflow=1,  # for `check` beside a delivery
+            pool_pre_ping=True,  # a server closes idle connections: that is no outage
+        )
+
+    def prepare(self) -> None:
+        """Connect; make or check the tables, as `setup` says."""
+        with self._reporting("use") as engine:
+            if self._settings.setup == "off":
+                with engine.connect() as connection:
+                    connection.exec_driver_sql("SELECT 1")
+                return
+            if self._settings.setup == "auto":
+                create(engine)
+            self._refuse(obstacles(engine))
+        self._retention.prune(self._engine, 0)
+
+    def create(self) -> list[str]:
+        """Make the tables that are missing, and name them. Raises like `prepare`."""
+        with self._reporting("set up") as engine:
+            made = create(engine)
+            self._refuse(obstacles(engine))
+        return made
+
+    def _refuse(self, found: Sequence[str]) -> None:
+        if found:
+            raise MisconfiguredError(f"cannot use {self._address}: {'; '.join(found)}")
+
+    def check(self) -> Sequence[str]:
+        """Say why the database cannot be used; changes nothing."""
+        try:
+            with self._reporting("use") as engine, engine.connect() as connection:
+                found = []
+                read_only = connection.exec_driver_sql("SELECT @@global.read_only").scalar_one()
+                if str(read_only) not in {"0", "OFF"}:
+                    found.append(f"{self._address} is read-only: ship to the primary server")
+                if self._settings.setup != "off" and (
+                    self._settings.setup == "require" or not missing(engine)
+                ):
+                    found.extend(obstacles(engine))
+        except (MisconfiguredError, UnavailableError) as error:
+            return (str(error),)
+        return found
+
+    def position(self, segment: str) -> int:
+        """Offset up to which the database holds the segment, without a gap."""
+        c = SERVER.segments.c
+        query = select(c.shipped).where(c.digest == segment)
+        with self._reporting("read") as engine, engine.connect() as connection:
+            return connection.scalar(query) or 0
+
+    def deliver(self, batch: Batch) -> Receipt:
+        """Write records, defects and the new position in one transaction."""
+        self._own.look(batch)
+        with self._reporting("write to") as engine, engine.begin() as connection:
+            packet = self._packet_bytes(connection)
+            segment = _segment(connection, batch)
+            rows = [row for block in batch.blocks for row in record_rows(block, segment)]
+            tally = insert_records(connection, rows, packet)
+            for block in batch.blocks:
+                insert_defects(connection, list(defect_rows(block.defects, segment)), packet)
+            _move(connection, segment, batch)
+        self._statement_bytes = min(2 * self._statement_bytes, STATEMENT_BYTES_MAX)
+        self._retention.prune(self._engine, len(rows))
+        refused = len(tally.refusals)
+        return Receipt(
+            new=tally.new,
+            duplicates=batch.count - tally.new - refused,
+            refusals=tuple(tally.refusals),
+            size=tally.size,
+        )
+
+    def _packet_bytes(self, connection: Connection) -> int:
+        """Give the longest statement that this connection takes."""
+        allowed = connection.exec_driver_sql("SELECT @@session.max_allowed_packet").scalar_one()
+        return min(int(allowed), self._statement_bytes)
+
+    def failed_logins(self, since: str | None = None) -> Iterator[FailedLoginRow]:
+        """Give (at, user, host, ip, status, format, name) of failed logins in order of time.
+
+        `since` is RFC 3339 UTC, inclusive. Streams: any number of rows in little memory.
+        """
+        query = failed_logins(SERVER, since)
+        with self._reporting("read") as engine, engine.connect() as connection:
+            for row in connection.execution_options(yield_per=1000).execute(query):
+                at, user, host, ip, status, format_, name = row
+                yield at or None, user, host, ip, status, format_ or "", name or ""
+
+    def close(self) -> None:
+        """Close all connections."""
+        if "_engine" in self.__dict__:
+            self._engine.dispose()
+
+    @contextmanager
+    def _reporting(self, doing: str) -> Iterator[Engine]:
+        try:
+            yield self._engine
+        except SQLAlchemyError as error:
+            if was_cut_off(error):
+                self._statement_bytes = max(self._statement_bytes // 2, STATEMENT_BYTES_MIN)
+            # Not from `error`, whose text is the whole statement.
+            raise outcome(error, f"{doing} {self._address}") from error.__cause__
+        except OSError as error:
+            # A ca_file that cannot be read; errors of the connection are SQLAlchemy's by now.
+            raise MisconfiguredError(f"cannot {doing} {self._address}: {error}") from error
+
+
+def _segment(connection: Connection, batch: Batch) -> int:
+    """Give the number of the batch's segment; a new one gets a row."""
+    table = SERVER.segments
+    found: int | None = connection.scalar(select(table.c.id).where(table.c.digest == batch.segment))
+    if found is not None:
+        return found
+    # Another delivery may have made the row meanwhile: LAST_INSERT_ID(id) gives that one's number.
+    result = connection.exec_driver_sql(
+        "INSERT INTO audit_segments (digest, path, shipped) VALUES (%s, %s, 0)"
+        " ON DUPLICATE KEY UPDATE id = LAST_INSERT_ID(id)",
+        (batch.segment, _printable(batch.path)),
+    )
+    return int(result.lastrowid)
+
+
+def _move(connection: Connection, segment: int, batch: Batch) -> None:
+    """Move the position; not over a gap, which a shipper that began in mid-file leaves."""
+    table = SERVER.segments
+    connection.execute(
+        table.update()
+        .where(
+            table.c.id == segment,
+            table.c.shipped >= batch.blocks[0].start,
+            table.c.shipped < batch.upto,
+        )
+        .values(shipped=batch.upto, path=_printable(batch.path))
+    )
+
+
+def _printable(path: str) -> str:
+    """Write a path as text: file names are bytes, and not always UTF-8."""
+    return path.encode("utf-8", "backslashreplace").decode()
