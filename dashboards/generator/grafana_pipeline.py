@@ -329,6 +329,38 @@ _TROUBLE: Final = (
         runbook="AuditShipperDecodeFailures",
     ),
     Panel(
+        "bars",
+        "Senders sent away",
+        "Senders that a source which receives the log did not take from, or not whole.",
+        [
+            Query(
+                "sum by (source, reason) (increase("
+                "audit_shipper_source_rejections_total{$scope}[$__rate_interval])) > 0",
+                "{{source}} {{reason}}",
+            )
+        ],
+        decimals=0,
+        no_value="none",
+    ),
+    Panel(
+        "bars",
+        "Rotations and truncations",
+        "How often the log was rotated or cut.",
+        [
+            Query(
+                "sum by (source) (increase("
+                "audit_shipper_source_rotations_total{$scope}[$__rate_interval]))",
+                "{{source}} rotated",
+            ),
+            Query(
+                "sum by (source) (increase("
+                "audit_shipper_source_truncations_total{$scope}[$__rate_interval]))",
+                "{{source}} cut",
+            ),
+        ],
+        decimals=0,
+    ),
+    Panel(
         "table",
         "Lost for good",
         "Stretches that a sink will never get, and their bytes, since the shipper began to count.",
@@ -349,7 +381,7 @@ _PROCESS: Final = (
         "Resident memory of the shipper.",
         [Query(f"max by (pod) (process_resident_memory_bytes{_JOB})", "{{pod}}")],
         unit="bytes",
-        width=6,
+        width=8,
         height=7,
         thresholds=bad_from(67_108_864),
     ),
@@ -365,28 +397,8 @@ _PROCESS: Final = (
             )
         ],
         unit="percentunit",
-        width=6,
+        width=8,
         height=7,
-    ),
-    Panel(
-        "bars",
-        "Rotations and truncations",
-        "How often the log was rotated or cut.",
-        [
-            Query(
-                "sum by (source) (increase("
-                "audit_shipper_source_rotations_total{$scope}[$__rate_interval]))",
-                "{{source}} rotated",
-            ),
-            Query(
-                "sum by (source) (increase("
-                "audit_shipper_source_truncations_total{$scope}[$__rate_interval]))",
-                "{{source}} cut",
-            ),
-        ],
-        width=6,
-        height=7,
-        decimals=0,
     ),
     Panel(
         "bars",
@@ -399,7 +411,7 @@ _PROCESS: Final = (
                 "{{level}}",
             )
         ],
-        width=6,
+        width=8,
         height=7,
         decimals=0,
         colors={"error": "red", "warning": "orange", "info": "blue"},
