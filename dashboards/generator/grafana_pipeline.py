@@ -367,6 +367,7 @@ _TROUBLE: Final = (
         [
             Query("sum by (source, sink, reason) (audit_shipper_source_gaps_total{$scope}) > 0"),
         ],
+        width=16,
         decimals=0,
         thresholds=bad_from(None, 1),
         columns={"source": "Source", "sink": "Sink", "reason": "Reason"},
