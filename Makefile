@@ -22,7 +22,7 @@ KILLS ?= 300
 # The oldest Python that must do: Debian 12's own is 3.11.2.
 OLDEST ?= /usr/bin/python3
 
-.PHONY: setup run test oldest check fmt bench crash dashboards demo detection fuzz servers clean
+.PHONY: setup run test oldest check fmt bench crash dashboards pictures demo detection fuzz servers clean
 
 setup: $(VENV)/.ready
 
@@ -82,6 +82,9 @@ crash: setup
 
 dashboards: setup
 	$(BIN)/python -m dashboards.generator
+
+pictures: setup
+	$(BIN)/python tests/boards/pictures.py
 
 servers:
 	tests/servers/install

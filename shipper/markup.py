@@ -187,7 +187,7 @@ STYLE: Final = """
 .numbers { grid-template-columns:repeat(auto-fit, minmax(150px, 1fr)) }
 * { box-sizing:border-box }
 body { margin:0 auto; padding:16px; max-width:1180px; background:var(--paper); color:var(--ink);
-  font:15px/1.45 system-ui, "Segoe UI", "DejaVu Sans", sans-serif }
+  overflow-wrap:anywhere; font:15px/1.45 system-ui, "Segoe UI", "DejaVu Sans", sans-serif }
 h1 { font-size:1.35rem; margin:0 } h2 { font-size:1.02rem; margin:0 0 8px }
 p { margin:4px 0 } .soft, figcaption, th { color:var(--soft) } .soft { font-size:.86rem }
 .grid { display:grid; gap:12px; grid-template-columns:repeat(auto-fit, minmax(250px, 1fr)) }

@@ -329,44 +329,18 @@ _TROUBLE: Final = (
         runbook="AuditShipperDecodeFailures",
     ),
     Panel(
-        "table",
-        "Lost for good",
-        "Stretches that a sink will never get, and their bytes, since the shipper began to count.",
-        [
-            Query("sum by (source, sink, reason) (audit_shipper_source_gaps_total{$scope}) > 0"),
-        ],
-        decimals=0,
-        thresholds=bad_from(None, 1),
-        columns={"source": "Source", "sink": "Sink", "reason": "Reason"},
-        no_value="nothing",
-        runbook="AuditShipperSourceGap",
-    ),
-)
-_PROCESS: Final = (
-    Panel(
-        "lines",
-        "Memory",
-        "Resident memory of the shipper.",
-        [Query(f"max by (pod) (process_resident_memory_bytes{_JOB})", "{{pod}}")],
-        unit="bytes",
-        width=6,
-        height=7,
-        thresholds=bad_from(67_108_864),
-    ),
-    Panel(
-        "lines",
-        "Processor",
-        "Share of one core that the shipper uses.",
+        "bars",
+        "Senders sent away",
+        "Senders that a source which receives the log did not take from, or not whole.",
         [
             Query(
-                "max by (pod) (rate(process_cpu_seconds_total{$scope}[$__rate_interval]) "
-                "and on (job, instance) audit_shipper_build_info{$scope})",
-                "{{pod}}",
+                "sum by (source, reason) (increase("
+                "audit_shipper_source_rejections_total{$scope}[$__rate_interval])) > 0",
+                "{{source}} {{reason}}",
             )
         ],
-        unit="percentunit",
-        width=6,
-        height=7,
+        decimals=0,
+        no_value="none",
     ),
     Panel(
         "bars",
@@ -384,9 +358,48 @@ _PROCESS: Final = (
                 "{{source}} cut",
             ),
         ],
-        width=6,
-        height=7,
         decimals=0,
+    ),
+    Panel(
+        "table",
+        "Lost for good",
+        "Stretches that a sink will never get, and their bytes, since the shipper began to count.",
+        [
+            Query("sum by (source, sink, reason) (audit_shipper_source_gaps_total{$scope}) > 0"),
+        ],
+        width=16,
+        decimals=0,
+        thresholds=bad_from(None, 1),
+        columns={"source": "Source", "sink": "Sink", "reason": "Reason"},
+        no_value="nothing",
+        runbook="AuditShipperSourceGap",
+    ),
+)
+_PROCESS: Final = (
+    Panel(
+        "lines",
+        "Memory",
+        "Resident memory of the shipper.",
+        [Query(f"max by (pod) (process_resident_memory_bytes{_JOB})", "{{pod}}")],
+        unit="bytes",
+        width=8,
+        height=7,
+        thresholds=bad_from(67_108_864),
+    ),
+    Panel(
+        "lines",
+        "Processor",
+        "Share of one core that the shipper uses.",
+        [
+            Query(
+                "max by (pod) (rate(process_cpu_seconds_total{$scope}[$__rate_interval]) "
+                "and on (job, instance) audit_shipper_build_info{$scope})",
+                "{{pod}}",
+            )
+        ],
+        unit="percentunit",
+        width=8,
+        height=7,
     ),
     Panel(
         "bars",
@@ -399,7 +412,7 @@ _PROCESS: Final = (
                 "{{level}}",
             )
         ],
-        width=6,
+        width=8,
         height=7,
         decimals=0,
         colors={"error": "red", "warning": "orange", "info": "blue"},

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import Struct
+
 HOUR_SECONDS: Final = 3600
 # A year and a bit. A store that holds more, or a log with made-up times, loses its oldest hours.
 HOURS_MAX: Final = 24 * 400
 
 
-class Hours:
+class Hours(Struct):
     """Counts by hour since 1970."""
 
-    def __init__(self) -> None:
-        """Begin with none."""
-        self.counts: dict[int, int] = {}
-        self.folded = 0  # attempts of hours that found no room
+    counts: dict[int, int] = {}
+    folded: int = 0  # attempts of hours that found no room
 
     def add(self, second: int | None) -> None:
         """Count one attempt; one without a time belongs to no hour."""

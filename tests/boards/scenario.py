@@ -4,9 +4,7 @@ The log is written here, by the corpus' writer: ordinary traffic of a shop; one 
 at root and gets in; one that tries many accounts; a scanner's statements; changes of rights; a
 damaged line; a rotation. One sink has a target that is not there.
 
-    python tests/boards/scenario.py SECONDS FOLDER
-
-runs it for a while and keeps what came of it, for screenshots (`screenshots.py`).
+`play` plays it once, for tests; `perform` for a while, for `pictures.py`.
 """
 
 from __future__ import annotations
@@ -25,9 +23,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-if __name__ == "__main__":
-    sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 import yaml
 from corpus.event import CONNECT, QUERY, QUIT, Event
@@ -274,8 +269,8 @@ def stage(folder: Path, interval: str = "1s") -> Iterator[Stage]:
         yield Stage(folder, log, url, server, folder / "audit.db")
 
 
-def perform(seconds: int, folder: Path) -> None:
-    """Run for a while as a demo: the acts come at their times, traffic all the while."""
+def perform(running: Stage, seconds: int) -> None:
+    """Play for a while as a demo: the acts come at their times, traffic all the while."""
     acts = {
         0.10: lambda log: log.mistyped(),
         0.25: lambda log: log.guessing(9),
@@ -288,21 +283,13 @@ def perform(seconds: int, folder: Path) -> None:
         0.70: lambda log: log.rotate(),
         0.80: lambda log: (log.mistyped(), log.scanning()),
     }
-    with stage(folder, "5s") as running:
-        print(json.dumps({"shipper": running.shipper, "prometheus": running.prometheus.url}))
-        clock = subprocess.Popen(["sleep", str(seconds)])
-        begun = datetime.now(UTC)
-        while clock.poll() is None:
-            gone = (datetime.now(UTC) - begun).total_seconds() / seconds
-            for at in [at for at in acts if at <= gone]:
-                acts.pop(at)(running.log)
-            wave = 6 + 5 * math.sin(gone * 14) + 8 * (0.42 < gone < 0.5)
-            running.log.ordinary(running.log.chance.randint(1, int(wave) + 2))
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                clock.wait(1)
-
-
-if __name__ == "__main__":
-    chosen = Path(sys.argv[2]).absolute()
-    chosen.mkdir(parents=True)
-    perform(int(sys.argv[1]), chosen)
+    clock = subprocess.Popen(["sleep", str(seconds)])
+    begun = datetime.now(UTC)
+    while clock.poll() is None:
+        gone = (datetime.now(UTC) - begun).total_seconds() / seconds
+        for at in [at for at in acts if at <= gone]:
+            acts.pop(at)(running.log)
+        wave = 6 + 5 * math.sin(gone * 14) + 8 * (0.42 < gone < 0.5)
+        running.log.ordinary(running.log.chance.randint(1, int(wave) + 2))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            clock.wait(1)

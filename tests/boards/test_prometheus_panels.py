@@ -26,6 +26,7 @@ QUIET = {
     "Left out on purpose": "no filter is configured",
     "Refused by targets, and dropped": "no target refuses a record",
     "Lost for good": "nothing is lost",
+    "Senders sent away": "the source is a file",
 }
 
 

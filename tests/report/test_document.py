@@ -34,6 +34,7 @@ def test_the_document_has_every_number_in_a_fixed_order() -> None:
         "without_time": 0,
         "jumps_back": 0,
         "records": {"Connect": 5, "CHANGEUSER": 1},
+        "by_hour": {at(0): 6},
         "burst": {"attempts": 5, "window_seconds": 60},
         "spray_users": 5,
         "by_user": {
