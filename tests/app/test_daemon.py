@@ -36,6 +36,13 @@ def test_one_life(tmp_path: Path) -> None:
         config.write_text(config.read_text().replace("sinks:", "sinsk:"))
         running.signal(signal.SIGHUP)
         running.says("the configuration stays as it was")
+        configure(tmp_path, more="log: {format: json}")
+        running.signal(signal.SIGHUP)
+        running.says("log cannot change while running: restart instead")
+        pipe = f"{{type: fifo, path: {tmp_path}/missing/pipe}}"
+        configure(tmp_path, sources=f"{FILE.format(folder=tmp_path, name='main')}, {pipe}")
+        running.signal(signal.SIGHUP)
+        running.says("cannot open the pipe")
         log.write(5)
         until(lambda: users(tmp_path) == log.users())
         configure(
@@ -66,7 +73,7 @@ def test_one_life(tmp_path: Path) -> None:
     assert verified.returncode == 0
     assert verified.stdout.splitlines()[-1] == b"complete: 3 segments, 156 records acknowledged"
     reports = json.loads(audit_shipper("status", "-c", config, "--json").stdout)
-    (report,) = reports
+    (report,) = (each for each in reports if each["source"] == "main")
     lanes = {lane["sink"]: lane for lane in report["lanes"]}
     assert {name: lane["records"] for name, lane in lanes.items()} == {"jsonl": 78, "other": 78}
     assert all(lane["behind_bytes"] == 0 for lane in lanes.values())
