@@ -79,5 +79,11 @@ crash: setup
 servers:
 	tests/servers/install
 
+# Needs buildah or podman. Other bases: make image IMAGE_OPTIONS="--build-arg=BASE=..."
+IMAGE ?= audit-shipper:$(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' shipper/__init__.py)
+image:
+	buildah bud --timestamp=0 --tag=$(IMAGE) --build-arg=VERSION=$(lastword $(subst :, ,$(IMAGE))) \
+		--build-arg=REVISION=$$(git rev-parse HEAD) $(IMAGE_OPTIONS) --file=Containerfile .
+
 clean:
 	rm -rf $(VENV) build .cache .servers
