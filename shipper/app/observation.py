@@ -8,36 +8,43 @@ from pathlib import Path
 
 from shipper import __version__
 from shipper.app.source import RunningSource
+from shipper.app.standing import source_status
 from shipper.clock import Clock
 from shipper.config import Config, name_of
 from shipper.detect import Detector
 from shipper.lane.parcel import ledgered
-from shipper.model import Block
+from shipper.model import AuditRecord
 from shipper.notices import Detected, Notice, Tell
+from shipper.observe.alerts import AlertFile
 from shipper.observe.audit import Audited
 from shipper.observe.http import Endpoint, health_route, metrics_route
 from shipper.observe.logs import Log
 from shipper.observe.metrics import Metrics, Pending, Pulls
+from shipper.observe.recent import Recent
+from shipper.observe.status import Standing, status_routes
 from shipper.sink import Sink, SinkSettings, make_sink
-from shipper.sink.base import Surroundings
+from shipper.sink.base import Batch, Surroundings
 from shipper.sink.counters import AuditCounters
 
 
 class Sentry:
     """A detector beside the counts of one source; tells what it finds."""
 
-    def __init__(self, detector: Detector, tell: Tell) -> None:
+    def __init__(self, detector: Detector, tell: Tell, recent: Recent) -> None:
         """Take records from the lane's thread, and questions from that of a scrape."""
         self._detector = detector
+        self._recent = recent
         self._tell = tell
         self._lock = threading.Lock()
 
-    def see(self, block: Block, segment: str, source: str) -> None:
-        """Look at a block, and tell."""
+    def see(self, records: Iterable[tuple[AuditRecord, int]], batch: Batch, end: int) -> None:
+        """Look at records, and tell."""
+        records = list(records)
+        self._recent.see((record for record, _ in records), batch.source)
         with self._lock:
-            found = self._detector.see(block, segment)
+            found = self._detector.consider(records, batch.segment, end)
         for detection in found:
-            self._tell(Detected(source, detection))
+            self._tell(Detected(batch.source, detection))
 
     def dump(self) -> bytes:
         """Write what the detector knows."""
@@ -79,22 +86,27 @@ class Observation:
             level=config.log.level,
             count=self.metrics.logged,
         )
+        self._alerts = None if config.alerts is None else AlertFile(config.alerts, clock)
+        self.recent = Recent(clock)
         self.endpoint: Endpoint | None = None
         if config.http is not None:
-            self.endpoint = Endpoint(
-                config.http,
-                {
-                    "/metrics": metrics_route(self.metrics.collect),
-                    "/livez": health_route(self._dead),
-                    "/readyz": health_route(self._unready),
-                },
-            )
+            routes = {
+                "/metrics": metrics_route(self.metrics.collect),
+                "/livez": health_route(self._dead),
+                "/readyz": health_route(self._unready),
+            }
+            if config.http.status_page:
+                routes |= status_routes(self._standing, self.recent, clock)
+            self.endpoint = Endpoint(config.http, routes)
             self.endpoint.start()
 
     def tell(self, notice: Notice) -> None:
-        """Count a notice, and log it."""
+        """Count a notice, remember it for the status page, and log it."""
         self.metrics.hear(notice)
+        self.recent.hear(notice)
         self._log.hear(notice)
+        if self._alerts is not None:
+            self._alerts.hear(notice)
 
     def maker(self, source: str) -> Callable[[SinkSettings, Surroundings], Sink]:
         """Give what makes the sinks of a source, so that they are seen from the start."""
@@ -103,7 +115,7 @@ class Observation:
             sink = make_sink(settings, surroundings)
             self.metrics.expect(source, name_of(settings))
             if isinstance(sink, AuditCounters):
-                sentry = Sentry(Detector(self._config.detect), self.tell)
+                sentry = Sentry(Detector(self._config.detect), self.tell, self.recent)
                 sink.watch(sentry)
                 labels = sink.labels
                 self._audited[source] = Audited(
@@ -140,6 +152,11 @@ class Observation:
             for lane in source.lanes:
                 left = (ledgered(one).size - lane.position(one) for one in segments)
                 yield Pending(source.name, lane.name, sum(max(0, size) for size in left))
+
+    def _standing(self) -> Standing:
+        sources = [source_status(each, self._audited.get(each.name)) for each in self._sources]
+        letters = self._dead_letter_bytes()
+        return Standing(__version__, self._config.instance, sources, letters)
 
     def _dead_letter_bytes(self) -> int:
         return sum(_sizes(Path(self._config.state).glob("*.dead-letters.ndjson*")))

@@ -121,9 +121,9 @@ class RunningSource:
         finder = Finder(parts.names, parts.identify, parts.opened, parts.around)
         return Catalog(parts.names, finder, parts.hold, parts.around, self._note)
 
-    def _note(self, segment: Segment) -> None:
+    def _note(self, segments: Sequence[Segment]) -> None:
         try:
-            self.state.note(ledgered(segment), self._clock.now())
+            self.state.note([ledgered(each) for each in segments], self._clock.now())
         except UnavailableError as error:  # the lanes will meet it too, and wait
             self._tell(Trouble(self.name, "", str(error)))
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
 from typing import Final
 
 import click
 
 from shipper import __version__
+from shipper.cli.lazy import lazy_group
 from shipper.errors import MisconfiguredError, ShipperError
 from shipper.terminal import printable
 
@@ -22,8 +22,6 @@ MISUSE = 2
 MISCONFIGURED = 3
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 
-# Command -> (module, name in it). Loaded when it is used: the daemon, which runs for months, does
-# without the libraries that only draw tables.
 _COMMANDS: Final = {
     "check": ("shipper.cli.check", "check"),
     "dead-letters": ("shipper.cli.dead_letters", "dead_letters"),
@@ -37,19 +35,7 @@ _COMMANDS: Final = {
 }
 
 
-class _Commands(click.Group):
-    def list_commands(self, _ctx: click.Context) -> list[str]:
-        return sorted(_COMMANDS)
-
-    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
-            return None
-        module, name = _COMMANDS[cmd_name]
-        command: click.Command = getattr(import_module(module), name)
-        return command
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=lazy_group(_COMMANDS), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="audit-shipper")
 def cli() -> None:
     """Decode, ship and report the audit logs of MySQL-family servers."""

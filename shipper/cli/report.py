@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import click
 import orjson
@@ -14,6 +16,7 @@ from rich.console import Console
 from shipper.cli.stores import PASSWORD, open_store
 from shipper.errors import UsageError
 from shipper.report.failed_logins import FailedLogin, analyse
+from shipper.report.html import to_html
 from shipper.report.render import render, to_json
 from shipper.terminal import safe_json
 
@@ -43,6 +46,12 @@ def report() -> None:
 @click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="Rows.")
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of tables.")
 @click.option(
+    "--html",
+    "page",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the report as one page to this file, with plots, to be mailed or printed.",
+)
+@click.option(
     "--burst-attempts",
     type=click.IntRange(min=2),
     default=5,
@@ -64,6 +73,7 @@ def failed_logins(  # noqa: PLR0913 one argument for each option
     by: str | None,
     top: int,
     as_json: bool,
+    page: Path | None,
     burst_attempts: int,
     burst_window: int,
 ) -> None:
@@ -72,12 +82,24 @@ def failed_logins(  # noqa: PLR0913 one argument for each option
     with closing(open_store(store)) as opened:
         rows = (FailedLogin(*row) for row in opened.failed_logins(start))
         result = analyse(rows, burst_attempts=burst_attempts, burst_window_seconds=burst_window)
+    if page is not None:
+        _write(page, to_html(result, top=top, since=start, store=store))
+        return
     if as_json:
         written = orjson.dumps(to_json(result), option=orjson.OPT_INDENT_2) + b"\n"
         sys.stdout.buffer.write(safe_json(written) if sys.stdout.isatty() else written)
         return
     console = Console(highlight=False)
     render(result, console, by=by, top=top, since=start, store=store)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file that only its owner can read: it holds user names and addresses."""
+    try:
+        with open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            file.write(content)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _start(since: str, now: datetime) -> str:

@@ -125,6 +125,8 @@ class Loader:
         plain = _plain(item)
         if isinstance(plain, str):
             plain = _quantity(plain, place)
+        elif isinstance(plain, bool):
+            plain = _switch(type_, on=plain)
         try:
             return msgspec.convert(plain, type_, strict=True)
         except msgspec.ValidationError as error:
@@ -175,6 +177,12 @@ def _quantity(text: str, place: str) -> object:
             amount = float(match[1]) * units[match[2]]
             return int(amount) if amount.is_integer() else amount
     return text
+
+
+def _switch(type_: Any, *, on: bool) -> object:
+    """Read `off`, a truth value for YAML, as the word where a setting has that word."""
+    word = "on" if on else "off"
+    return word if word in _literals(type_) else on
 
 
 def _sentence(error: str, type_: Any) -> str:

@@ -51,6 +51,8 @@ class Config(Settings, frozen=True, kw_only=True):
     # /metrics and health; the sink `metrics` counts what the audit log says. Default: no endpoint.
     http: HttpSettings | None = None
     detect: DetectSettings = DetectSettings()  # works on what the sink `metrics` gets
+    # A file that gets each finding as a line of JSON. Default: only the log and the metrics do.
+    alerts: str | None = None
     # After SIGTERM: how long the log must be quiet to count as drained, and how long to try.
     # Kubernetes kills 30 s after it asked.
     drain_idle_seconds: Seconds = 2.0

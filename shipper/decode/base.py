@@ -103,6 +103,28 @@ class Context:
         self.item = 0
 
 
+class Seen:
+    """How far the item that is being looked for was searched from one of its bytes on.
+
+    An item that arrives in many pieces is asked about once a piece: it goes on from there, or a
+    long value full of quotes would cost the square of its length.
+    """
+
+    def __init__(self, context: Context) -> None:
+        """Have seen nothing yet."""
+        self._context = context
+        self._of = (-1, 0)
+        self._to = 0
+
+    def get(self, begin: int) -> int:
+        """Give the index to go on from, for a search that began at `begin`, or `begin`."""
+        return self._to if self._of == (self._context.item, begin) else begin
+
+    def set(self, begin: int, to: int) -> None:
+        """Remember it. Indexes count from the first byte of the item."""
+        self._of, self._to = (self._context.item, begin), to
+
+
 class Memo(dict[str, Value], Generic[Value]):
     """A bounded memo of a pure function of text: forgets everything when full.
 

@@ -14,7 +14,7 @@ from itertools import accumulate
 from typing import Any, ClassVar, Final
 
 from shipper.decode import base, mariadb_row, syslog_header
-from shipper.decode.base import BROKEN, MORE, Context, Data, Decoded, Memo
+from shipper.decode.base import BROKEN, MORE, Context, Data, Decoded, Memo, Seen
 from shipper.decode.mariadb_row import (
     CLOCK,
     HEAD_BYTES_MAX,
@@ -86,6 +86,7 @@ class MariaDb:
         self._sessions: Memo[_Session] = Memo(self._session)
         self._clients: Memo[Client] = Memo(client)
         self._tails: Memo[Tail] = Memo(repeated_tail)
+        self._seen = Seen(context)
 
     cut = staticmethod(base.last_line_end)
 
@@ -173,7 +174,7 @@ class MariaDb:
         # From the anchor's last byte on: a second comma is the end of an empty database.
         quote = data.find(b",'", anchor.end(), edge) if anchor else -1
         if quote >= 0 and not holds_row(data[start:quote].decode("latin-1")):
-            end = _text_end(data, start, quote + 2, final)
+            end = self._text_end(data, start, quote + 2, final)
             if end != BROKEN:
                 return end
         if line < 0 and edge < limit and not final:
@@ -186,6 +187,33 @@ class MariaDb:
         if second is not None:
             return -second.start()
         return -(line + 1) if line >= 0 else MORE if final else BROKEN
+
+    def _text_end(self, data: Data, start: int, text: int, final: bool) -> int:  # noqa: FBT001 as `end`
+        """Find the end of the row whose statement begins at `text`; BROKEN if it is not closed."""
+        quote = self._closing_quote(data, start, text)
+        window = start + _WINDOW
+        if quote < 0 and final:
+            return BROKEN
+        if not 0 <= quote < window and len(data) >= window and _NEXT_ROW.search(data, text, window):
+            return BROKEN
+        if quote < 0:
+            return MORE
+        match = _QUERY_END.match(data, quote + 1)
+        after = match.end() if match else quote + 1
+        if after < len(data):
+            return after + 1 if match and data[after] == _LINE_FEED else BROKEN
+        return MORE if not final else after if match else BROKEN
+
+    def _closing_quote(self, data: Data, start: int, text: int) -> int:
+        """Find the first quote from `text` on that is not escaped; -1 if there is none."""
+        at = start + self._seen.get(text - start)
+        while (quote := data.find(b"'", at)) >= 0:
+            part = data[at:quote]
+            if (len(part) - len(part.rstrip(b"\\"))) % 2 == 0:
+                break
+            at = quote + 1
+        self._seen.set(text - start, at - start)
+        return quote
 
     def careful(self, raw: bytes) -> AuditRecord:
         """Read one row of any generation and any clock."""
@@ -220,33 +248,6 @@ class MariaDb:
             format=AURORA if _AURORA_CLOCK.fullmatch(row.time) else RDS if said.rds else NAME,
             extra=extra,
         )
-
-
-def _text_end(data: Data, start: int, text: int, final: bool) -> int:  # noqa: FBT001 as `end`
-    """Find the end of the row whose statement begins at `text`; BROKEN if it is not closed."""
-    quote = _closing_quote(data, text)
-    window = start + _WINDOW
-    if quote < 0 and final:
-        return BROKEN
-    if not 0 <= quote < window and len(data) >= window and _NEXT_ROW.search(data, text, window):
-        return BROKEN
-    if quote < 0:
-        return MORE
-    match = _QUERY_END.match(data, quote + 1)
-    after = match.end() if match else quote + 1
-    if after < len(data):
-        return after + 1 if match and data[after] == _LINE_FEED else BROKEN
-    return MORE if not final else after if match else BROKEN
-
-
-def _closing_quote(data: Data, at: int) -> int:
-    """Find the first quote from `at` on that is not escaped; -1 if there is none."""
-    while (quote := data.find(b"'", at)) >= 0:
-        part = data[at:quote]
-        if (len(part) - len(part.rstrip(b"\\"))) % 2 == 0:
-            break
-        at = quote + 1
-    return quote
 
 
 def _connection_id(text: str) -> int:

@@ -13,7 +13,7 @@ from itertools import accumulate
 from typing import ClassVar, Final
 
 from shipper.decode import base
-from shipper.decode.base import BROKEN, MORE, Context, Data, Decoded, Memo
+from shipper.decode.base import BROKEN, MORE, Context, Data, Decoded, Memo, Seen
 from shipper.decode.fields import KIND_OF_NAME, flat_record
 from shipper.decode.identity import parse_identity
 from shipper.errors import MalformedError
@@ -37,7 +37,6 @@ _AUDIT_START: Final = re.compile(rb'"(?:No)?Audit"')
 _AUDIT_ROW: Final = re.compile(
     rb'"([^"]*+)","([^"]*+)","([^"]*+)","([^"]*+)","(.*)","([^"]*+)"', re.DOTALL
 )
-_QUOTED: Final = re.compile(rb'"(?:[^"]++|"")*+"')
 _STATUS: Final = re.compile(rb"-?[0-9]{0,20}+")
 _CELL: Final = re.compile(rb'(?:"((?:[^"]++|"")*+)"|(-?[0-9]{0,20}+))(?:,|\Z)')
 _INTERRUPTS: Final = re.compile(base.QUOTED_STARTS)
@@ -68,6 +67,7 @@ class PerconaCsv:
         self._clock = context.clock.utc
         self._session: Memo[_Session] = Memo(_session)
         self._general: Memo[_General] = Memo(_general)
+        self._seen = Seen(context)
 
     def cut(self, data: Data, start: int, stop: int) -> int:
         """Cut before the last row that surely begins.
@@ -128,7 +128,7 @@ class PerconaCsv:
         status, least = (4, len(_SESSION)) if session else (5, _GENERAL_MIN)
         at = start
         for column in range(len(_GENERAL)):
-            after = (_status_end if column == status else _value_end)(data, at)
+            after = _status_end(data, at) if column == status else self._value_end(data, start, at)
             if after in (MORE, len(data)):
                 return after if final and column + 1 >= least else MORE
             if after == BROKEN:
@@ -143,6 +143,17 @@ class PerconaCsv:
         if len(data) < edge and not final:
             return MORE
         return MORE if _INTERRUPTS.search(data, start + 1, edge) else BROKEN
+
+    def _value_end(self, data: Data, start: int, value: int) -> int:
+        """Give the index after the closing quote of the value at `value`, MORE or BROKEN."""
+        if value < len(data) and data[value] != _QUOTE:
+            return BROKEN
+        at = max(start + self._seen.get(value - start), value + 1)
+        while (quote := data.find(b'"', at)) >= 0 and data[quote + 1 : quote + 2] == b'"':
+            at = quote + 2
+        if quote < 0 or quote + 1 == len(data):  # values before this one do not come again
+            self._seen.set(value - start, at - start)
+        return quote + 1 if quote >= 0 else MORE
 
     def careful(self, raw: bytes) -> AuditRecord:
         """Read one row of any kind and generation."""
@@ -181,16 +192,6 @@ def _tail(tail: str) -> list[str]:
     if tail != ",".join(f'"{value}"' for value in values):
         raise ValueError(tail)
     return values
-
-
-def _value_end(data: Data, at: int) -> int:
-    """Give the index after the closing quote of the value at `at`, MORE or BROKEN."""
-    if at < len(data) and data[at] != _QUOTE:
-        return BROKEN
-    if data.find(b'"', at + 1) < 0:  # many times faster than the pattern, for large values
-        return MORE
-    match = _QUOTED.match(data, at)
-    return match.end() if match else MORE
 
 
 def _status_end(data: Data, at: int) -> int:

@@ -20,7 +20,7 @@ import orjson
 from shipper.decode import base
 from shipper.decode.base import Context, Decoded, Memo
 from shipper.decode.fields import KIND_OF_NAME, flat_record
-from shipper.decode.identity import Identity, parse_identity
+from shipper.decode.identity import parse_identity
 from shipper.decode.jsontext import load_object
 from shipper.errors import MalformedError
 from shipper.model import AUDIT_START, AUDIT_STOP, SESSION_KINDS, AuditRecord
@@ -84,6 +84,15 @@ class _Wrapper(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     audit_record: _Line
 
 
+_Names: TypeAlias = tuple[str, str]
+
+
+def _names(user: str) -> _Names | None:
+    """Give user and privileged user of a long form."""
+    identity = parse_identity(user)
+    return None if identity is None else (identity.user, identity.priv_user)
+
+
 class PerconaJson:
     """Reader of Percona's JSON lines."""
 
@@ -96,7 +105,7 @@ class PerconaJson:
         self._clock = context.clock.utc
         # Lax: the plugin writes connection_id as a string of digits.
         self._array = msgspec.json.Decoder(list[_Wrapper], strict=False)
-        self._identity: Memo[Identity | None] = Memo(parse_identity)
+        self._names: Memo[_Names | None] = Memo(_names)
 
     cut = staticmethod(base.last_line_end)
     end = staticmethod(base.line_end)
@@ -122,20 +131,22 @@ class PerconaJson:
     def _give_meaning(self, records: list[AuditRecord]) -> None:
         # The hottest loop of the program: each store into a record costs as much as two look-ups,
         # so nothing is stored that stands there already.
-        clock, identities = self._clock, self._identity
+        clock, names = self._clock, self._names
         second: object = 0  # equals no text, and not the lack of one
         stamp, same = None, False
         for record in records:
-            if record.timestamp != second:
-                second = record.timestamp
-                stamp = clock[record.timestamp or ""]
-                same = stamp == second
+            time = record.timestamp
+            if time != second:
+                second = time
+                stamp = clock[time or ""]
+                same = stamp == time
             if not same:
                 record.timestamp = stamp
-            if record.command_class is not None and record.user:
-                identity = identities[record.user]
-                if identity is not None:
-                    record.user, record.priv_user, _, _ = identity
+            if record.command_class is not None:
+                user = record.user
+                found = names[user] if user else None
+                if found is not None:
+                    record.user, record.priv_user = found
 
     def careful(self, raw: bytes) -> AuditRecord:
         """Read one line of any generation, repairing what the plugin did not escape."""

@@ -25,12 +25,12 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from shipper.addresses import bounded, source_of
+from shipper.addresses import bounded
 from shipper.clock import seconds_of
 from shipper.detect.episodes import Episodes
 from shipper.detect.failures import Failures
 from shipper.detect.familiar import Familiar
-from shipper.detect.login import Login
+from shipper.detect.login import Facts, Login
 from shipper.detect.settings import Settings
 from shipper.detect.state import SEGMENTS_MAX, VERSION, State
 from shipper.detection import AUDIT_SWITCHED_OFF, Detection, Sample
@@ -77,9 +77,7 @@ class Detector:
             zip(records, block.starts, strict=True),
             [record.status or record.kind is not QUERY for record in records],
         )
-        found = self._consider(logins, segment)
-        self._mark(segment, block.end)
-        return found
+        return self.consider(logins, segment, block.end)
 
     def _mark(self, segment: str, end: int) -> None:
         upto = self._state.upto
@@ -87,52 +85,64 @@ class Detector:
         if len(upto) > SEGMENTS_MAX:
             del upto[next(iter(upto))]
 
-    def _consider(
-        self, records: Iterable[tuple[AuditRecord, int]], segment: str
+    def consider(
+        self, records: Iterable[tuple[AuditRecord, int]], segment: str, end: int
     ) -> list[Detection]:
+        """Look at what `see` would have sorted out of a block that ends at `end`.
+
+        For a caller that has sorted already; others among the records do no harm, but none may
+        have been looked at before.
+        """
         found: list[Detection] = []
         seen = self._seen
         for record, offset in records:
             if record.kind in _LOGINS:
                 if record.status:
-                    found += self._refused(self._login(record, offset, segment))
+                    found += self._refused(record, offset, segment)
                 elif (record.user, record.ip, record.host) not in seen and record.status == 0:
                     found += self._accepted(record, offset, segment)
             elif record.kind == AUDIT_STOP:
                 found += self._stopped(record, offset, segment)
         for detection in found:
             self._state.counts[detection.rule] += 1
+        self._mark(segment, end)
         return found
 
-    def _login(self, record: AuditRecord, offset: int, segment: str) -> Login:
+    def _login(self, record: AuditRecord, facts: Facts, offset: int, segment: str) -> Login:
         return Login(
             self._time(record.timestamp),
-            bounded(record.user or ""),
-            source_of(record.ip, record.host),
+            facts.user,
+            facts.source,
             Sample(segment, offset),
             record.status or 0,
-            record.format,
-            change_user=record.kind == CHANGE_USER,
+            record.kind == CHANGE_USER,
         )
 
-    def _refused(self, login: Login) -> Iterable[Detection]:
-        yield from self._failures.judge(login)
-        if login.source in self._state.strangers:
-            found = list(self._familiar.late(login))
-            if found:
+    def _refused(self, record: AuditRecord, offset: int, segment: str) -> Iterable[Detection]:
+        facts = self._failures.facts(record)
+        if facts.probe:
+            return ()
+        login = self._login(record, facts, offset, segment)
+        found = self._failures.judge(facts, login)
+        if login.source in self._state.strangers and facts.guess:
+            late = list(self._familiar.late(login))
+            if late:
                 self._seen.clear()  # what was taken for familiar is not
-            yield from found
+            return [*found, *late]
+        return found
 
     def _accepted(self, record: AuditRecord, offset: int, segment: str) -> Iterable[Detection]:
-        login = self._login(record, offset, segment)
+        facts = self._failures.facts(record)
+        login = self._login(record, facts, offset, segment)
         if self._failures.ignores(login):
             return ()
-        found = list(self._familiar.accept(login, proxied=self._failures.is_proxy(login.source)))
+        proxied = self._failures.is_proxy(login.source)
+        found = list(self._familiar.accept(login, proxied=proxied))
         day = login.second // _DAY
         if day != self._seen_day or len(self._seen) >= _SEEN_MAX:
             self._seen.clear()
             self._seen_day = day
-        if self._familiar.knows(login):
+        if self._familiar.knows(facts.pair, login.second):
             self._seen.add((record.user, record.ip, record.host))
         return found
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import Final, TypeAlias
 
-from shipper.addresses import network_of
+from shipper.addresses import MEMO_MAX, bounded, network_of, source_of
 from shipper.codes import Category, is_probe, lookup
 from shipper.detect.episodes import Episodes
 from shipper.detect.exceptions import Exceptions
-from shipper.detect.familiar import Familiar
-from shipper.detect.login import Login
+from shipper.detect.familiar import Familiar, pair_of
+from shipper.detect.login import Facts, Login
 from shipper.detect.settings import Settings
 from shipper.detect.state import CODES_MAX, DISTINCT_MAX, State
 from shipper.detect.tables import Level, Window, make_room
@@ -23,6 +23,9 @@ from shipper.detection import (
     SOURCE_BURST,
     Detection,
 )
+from shipper.model import AuditRecord
+
+_Key: TypeAlias = tuple[str | None, str | None, str | None, int | None, str]
 
 # Refused for what was asked (credentials, rights, host): guesses. The other categories are the
 # state of the server or of the network: a full server refuses everybody.
@@ -45,27 +48,51 @@ class Failures:
         )
         factor = settings.familiar_factor
         self._familiar_levels = tuple(Level(n * factor, long) for n, long in self._levels)
+        self._familiar_entries_max = 2 * max(level.failures for level in self._familiar_levels)
+        self._facts: dict[_Key, Facts] = {}
         self._change_levels = (
             Level(settings.change_user_failures, int(settings.change_user_window_seconds)),
         )
         self.horizon = int(max(settings.slow_window_seconds, settings.distributed_window_seconds))
         self.horizon += int(settings.late_seconds)
 
-    def judge(self, login: Login) -> Iterator[Detection]:
-        """Judge one login that the server refused."""
-        if is_probe(login.status, login.user):
-            return
-        code = lookup(login.status, login.format)
-        yield from self._new_code(login)
+    def facts(self, record: AuditRecord) -> Facts:
+        """Give what is known without its time; remembered, as the same logins fail again."""
+        key = (record.user, record.ip, record.host, record.status, record.format)
+        facts = self._facts.get(key)
+        if facts is None:
+            if len(self._facts) >= MEMO_MAX:
+                self._facts.clear()
+            facts = self._facts[key] = self._find_out(record)
+        return facts
+
+    def _find_out(self, record: AuditRecord) -> Facts:
+        user, source = bounded(record.user or ""), source_of(record.ip, record.host)
+        code = lookup(record.status, record.format)
         # A number that is not in the table may be a guess: better told than overlooked.
-        if code.category not in _GUESSES and code.symbol:
-            return
-        if self._exceptions.ignores(login.user, login.source):
-            return
-        if self._familiar.knows(login):
-            yield from self._old_password(login)
+        guess = code.category in _GUESSES or not code.symbol
+        return Facts(
+            user,
+            source,
+            pair_of(user, source),
+            is_probe(record.status, record.user),
+            guess and not self._exceptions.ignores(user, source),
+        )
+
+    def judge(self, facts: Facts, login: Login) -> Iterable[Detection]:
+        """Judge one login that the server refused, and that is no probe."""
+        codes, status, second = self._state.codes, login.status, login.second
+        last = codes.get(status)
+        if last is not None and 0 <= second - last < self._settings.new_code_seconds:
+            codes[status] = second
+            found: Iterable[Detection] = ()
         else:
-            yield from self._guess(login)
+            found = self._new_code(login)
+        if not facts.guess:
+            return found
+        if self._familiar.knows(facts.pair, second):
+            return [*found, *self._old_password(login)]
+        return [*found, *self._guess(login)]
 
     def is_proxy(self, source: str) -> bool:
         """Tell whether this source stands for many clients."""
@@ -95,15 +122,15 @@ class Failures:
                 samples=(login.at,),
             )
 
-    def _old_password(self, login: Login) -> Iterator[Detection]:
+    def _old_password(self, login: Login) -> Iterable[Detection]:
         """Count a failure of an account that has logged in from there before."""
         window = self._window(self._state.known, login.user, login, login.source)
-        window.trim(2 * max(level.failures for level in self._familiar_levels))
+        window.trim(self._familiar_entries_max)
         found = window.burst(login.second, self._familiar_levels)
-        if found:
-            yield from self._episodes.begin(
-                ACCOUNT_BURST, login.user, login, found, **_about(login, window, user=True)
-            )
+        if found is None:
+            return ()
+        about = _about(login, window, user=True)
+        return self._episodes.begin(ACCOUNT_BURST, login.user, login, found, **about)
 
     def _guess(self, login: Login) -> Iterator[Detection]:
         proxied = self._exceptions.is_proxy(login.source)

@@ -21,8 +21,9 @@ from shipper.detection import (
 _DAY: Final = 86_400
 
 
-def _key(login: Login) -> str:
-    return f"{login.user}\0{network_of(login.source)}"
+def pair_of(user: str, source: str) -> str:
+    """Name an account and a network together."""
+    return f"{user}\0{network_of(source)}"
 
 
 class Familiar:
@@ -33,18 +34,14 @@ class Familiar:
         self._settings, self._state, self._episodes = settings, state, episodes
         self._days = int(settings.familiar_seconds) // _DAY
 
-    def knows(self, login: Login) -> bool:
+    def knows(self, pair: str, second: int) -> bool:
         """Tell whether the account logged in from this network before this moment."""
-        pair = self._state.familiar.get(_key(login))
-        return (
-            pair is not None
-            and pair[0] < login.second
-            and login.second // _DAY - pair[1] <= self._days
-        )
+        known = self._state.familiar.get(pair)
+        return known is not None and known[0] <= second and second // _DAY - known[1] <= self._days
 
     def accept(self, login: Login, *, proxied: bool) -> Iterator[Detection]:
         """Judge a login that worked, and remember it unless it looks like a hit."""
-        if not self.knows(login) and not proxied:
+        if not self.knows(pair_of(login.user, login.source), login.second) and not proxied:
             hit = self._hit(login.second, login.user, login.source)
             if hit:
                 yield from self._tell(login, login.user, hit)
@@ -55,7 +52,7 @@ class Familiar:
         self._remember(login)
 
     def _remember(self, login: Login) -> None:
-        table, key = self._state.familiar, _key(login)
+        table, key = self._state.familiar, pair_of(login.user, login.source)
         day = login.second // _DAY
         if key not in table:
             make_room(table, FAMILIAR_MAX, lambda pair: pair[1])
@@ -97,7 +94,7 @@ class Familiar:
         hit = self._hit(stranger.second, stranger.user, login.source)
         if hit:
             del self._state.strangers[login.source]
-            self._state.familiar.pop(f"{stranger.user}\0{network_of(login.source)}", None)
+            self._state.familiar.pop(pair_of(stranger.user, login.source), None)
             yield from self._tell(login, stranger.user, hit)
 
     def forget(self, newest: int) -> None:

@@ -15,5 +15,14 @@ class Login(NamedTuple):
     source: str
     at: Sample
     status: int
-    format: str
     change_user: bool
+
+
+class Facts(NamedTuple):
+    """What is always so for logins of this account, from there, with this outcome."""
+
+    user: str
+    source: str
+    pair: str  # account, NUL, network: the key of `State.familiar`
+    probe: bool
+    guess: bool  # refused for what was asked, and not left out by the settings

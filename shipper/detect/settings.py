@@ -47,7 +47,7 @@ class Settings(settings.Settings, frozen=True, kw_only=True):
     change_user_window_seconds: Seconds = 300.0
     # An account that has logged in from a network before is likelier to have an old password than
     # an attacker: its refused logins need this many times the burst.
-    familiar_factor: Positive = 10
+    familiar_factor: Positive = 15
     familiar_seconds: Seconds = 30 * 86400.0  # how long such a login is remembered
     # A reason for refusal is new if it was not seen for so long, and the log is known that long.
     new_code_seconds: Seconds = 7 * 86400.0

@@ -49,10 +49,13 @@ class Window(Struct, array_like=True):
         entries = self.entries
         if entries and second < entries[-1][0] - horizon:
             entries.clear()
-        insort(entries, (second, other))
-        old = bisect_left(entries, (entries[-1][0] - horizon, ""))
-        if old:
-            del entries[:old]
+        if entries and second < entries[-1][0]:
+            insort(entries, (second, other))
+        else:
+            entries.append((second, other))
+        oldest = entries[-1][0] - horizon
+        if entries[0][0] < oldest:
+            del entries[: bisect_left(entries, (oldest, ""))]
         if len(entries) == 1:
             self.samples.clear()
         if len(self.samples) < SAMPLES_MAX:

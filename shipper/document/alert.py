@@ -28,6 +28,7 @@ def alert(detection: Detection, *, path: str = "", ingested: str | None = None) 
     """Write a finding as one document; texts are exact, so escape them for a terminal."""
     rule = RULES[detection.rule]
     event = {
+        "id": detection.id,
         "kind": "alert",
         "module": "mysql",
         "dataset": "mysql.audit",

@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from shipper.document import ecs_parts
 from shipper.document.ecs_parts import Key, What, encode
+from shipper.document.index_name import IndexName
 from shipper.model import AuditRecord, Block
 
 
@@ -27,7 +28,8 @@ class Place(Struct, frozen=True):
 
     segment: str = ""  # digest that names the segment, ASCII
     path: str = ""  # of the log file, for people
-    index: str = "mysql-audit-"  # prefix of the index name; the record's own day follows
+    index: str = "mysql-audit-%Y.%m.%d"  # see index_name.PATTERN
+    instance: str = ""  # the server whose log it is: the operator's name for it
 
 
 Name = TypeVar("Name")
@@ -94,13 +96,9 @@ class EcsEncoder:
         self._who: _Parts[Key, bytes] = _Parts(ecs_parts.who)
         self._frames = _Frames(self._frame)
         self._action: _Parts[str, bytes] = _Parts(self._action_head)
-        segment, path = self._place.segment, self._place.path
-        self._log = b"%b}}%b" % (
-            b',"segment":%b' % encode(segment) if segment else b"",
-            b',"log":{"file":{"path":%b},"offset":' % encode(path)
-            if path
-            else b',"log":{"offset":',
-        )
+        place = self._place
+        self._index = IndexName(place.index)
+        self._log = b"}}" + ecs_parts.tail(place.segment, place.path, place.instance)
 
     def bulk(self, block: Block, ingested: str) -> bytes:
         """Give an action line and a document for every record of `block`.
@@ -172,17 +170,17 @@ class EcsEncoder:
         return _Frame(before, after, before + _QUERY, b"}" + after)
 
     def _opening(self, stamp: str | None, ingested: str | None) -> _Opening:
-        stamp = stamp or ingested
+        day, stamp = (stamp or "")[:10], stamp or ingested
         begin = b'{"@timestamp":"%b",' % stamp.encode() if stamp else b"{"
         begin += b'"event":{"kind":"event"'
-        if ingested is None or stamp is None:
+        if ingested is None:
             return _Opening(b"", begin + _ID)
         end = b'"}}\n%b,"ingested":"%b"' % (begin, ingested.encode())
-        return _Opening(self._action[stamp[:10]], end + _ID)
+        return _Opening(self._action[day], end + _ID)
 
     def _action_head(self, day: str) -> bytes:
-        index = f"{self._place.index}{day.replace('-', '.')}"
-        return b'{"create":{"_index":%b,"_id":"%b-' % (encode(index), self._place.segment.encode())
+        index, segment = encode(self._index.of(day)), self._place.segment.encode()
+        return b'{"create":{"_index":%b,"_id":"%b-' % (index, segment)
 
 
 def _numbers(values: list[int] | list[int | None]) -> list[bytes]:

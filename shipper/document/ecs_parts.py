@@ -72,13 +72,12 @@ def what(key: Key) -> What:
         "action": "mysql-" + kind.replace("_", "-"),
         **_classify(kind, name, command_class, status),
     }
-    head: dict[str, Any] = {"ecs": {"version": ECS_VERSION}, "service": {"type": "mysql"}}
+    error = b""
     if status:
         event["code"] = str(status)
         code = lookup(status, format_)
-        head["error"] = {"code": str(status), "message": code.meaning}
-        if code.symbol:
-            head["error"]["type"] = code.symbol
+        known = {"type": code.symbol, "message": code.meaning} if code.symbol else {}
+        error = encode({"error": {"code": str(status)} | known})[1:-1] + b","
     audit = {
         "kind": kind,
         "name": name,
@@ -87,7 +86,7 @@ def what(key: Key) -> What:
         "command_class": command_class or None,
     }
     return What(
-        b"," + encode(event)[1:] + b"," + encode(head)[1:-1] + b",",
+        b"," + encode(event)[1:] + b"," + error,
         b'},"mysql":{"audit":'
         + encode({key: value for key, value in audit.items() if value is not None})[:-1],
     )
@@ -139,8 +138,35 @@ def _is_address(text: str | None) -> bool:
     return True
 
 
+def tail(segment: str, path: str, instance: str) -> bytes:
+    """Tell what is the same in all documents of a place; ends in front of `log.offset`'s value."""
+    log: dict[str, Any] = {"file": {"path": path}} if path else {}
+    log |= {"segment": segment} if segment else {}
+    service = {"type": "mysql"} | ({"name": instance} if instance else {})
+    same = {"ecs": {"version": ECS_VERSION}, "service": service, "log": log | {"offset": 0}}
+    return b"," + encode(same)[1:].removesuffix(b"0}}")
+
+
 # `extra` keys that have a field of their own in `mysql.audit`; `serverhost` becomes host.name.
 _AUDIT_KEYS: Final = ("table", "connection_type")
+# A flat_object stores "path=value" as one term, and Lucene refuses a document with a term of more
+# than 32,766 bytes. Seven keys of 200 and a value of 4096 characters, each of up to 4 bytes, fit.
+_KEY_MAX: Final = 200
+_TEXT_MAX: Final = 4096
+_DEPTH_MAX: Final = 6
+
+
+def _bounded(value: Any, depth: int) -> Any:
+    """Cut what a flat_object would refuse; the log has it in full, at the record's span."""
+    if isinstance(value, str):
+        return value[:_TEXT_MAX]
+    if isinstance(value, dict | list) and depth == 0:
+        return encode(value).decode()[:_TEXT_MAX]
+    if isinstance(value, dict):
+        return {key[:_KEY_MAX]: _bounded(each, depth - 1) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_bounded(each, depth - 1) for each in value]
+    return value
 
 
 def odd(record: AuditRecord) -> tuple[bytes, bytes]:
@@ -154,6 +180,6 @@ def odd(record: AuditRecord) -> tuple[bytes, bytes]:
         if key in raw and isinstance(raw[key], str):
             audit[key] = raw.pop(key)
     if raw:
-        audit["raw"] = raw
+        audit["raw"] = {key[:_KEY_MAX]: _bounded(raw[key], _DEPTH_MAX) for key in raw}
     root = b',"host":{"name":%b}' % encode(host) if host else b""
     return b"," + encode(audit)[1:-1] if audit else b"", root

@@ -44,6 +44,8 @@ class Feed:
                 return cached
             reader = self._reader_at(segment, offset, sessions)
             step = reader.step()
+            while step is not None and step.block.end == offset and not step.ended:
+                step = reader.step()  # a part of a record only: no step that leads anywhere
             if step is not None and self._lanes > 1:
                 self._cache[segment.id, offset] = step
                 if len(self._cache) > CACHE_BLOCKS:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -147,11 +147,12 @@ class State:
 
     # --- writing ---------------------------------------------------------------------------
 
-    def note(self, segment: Ledgered, now: float) -> None:
-        """Put a segment into the ledger, durably. Raises UnavailableError."""
-        s = segment
-        with self._lock, self._reporting("write"):
-            self._db.execute(_SAVE_SEGMENT, (s.id, s.path, s.first_time, s.size, s.closed, now))
+    def note(self, segments: Sequence[Ledgered], now: float) -> None:
+        """Put segments into the ledger, durably. Raises UnavailableError."""
+        rows = [(s.id, s.path, s.first_time, s.size, s.closed, now) for s in segments]
+        with self._lock, self._reporting("write"), self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany(_SAVE_SEGMENT, rows)
 
     def commit(
         self,

@@ -147,6 +147,12 @@ PIPELINE: Final = _table(
     Family("audit_shipper_source_rotations_total", COUNTER, ("source",), "Rotations followed."),
     Family("audit_shipper_source_truncations_total", COUNTER, ("source",), "Truncations seen."),
     Family(
+        "audit_shipper_source_rejections_total",
+        COUNTER,
+        ("source", "reason"),
+        "Senders that were sent away, or whose message was not taken whole.",
+    ),
+    Family(
         "audit_shipper_source_gaps_total",
         COUNTER,
         ("source", "sink", "reason"),

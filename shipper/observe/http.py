@@ -45,6 +45,9 @@ class HttpSettings(Settings, frozen=True, kw_only=True):
     # Basic authentication for everything but /livez and /readyz, which kubelet asks without.
     user: str = "metrics"
     password: Secret = ""
+    # /status and /status.json, for people: behind the same password as /metrics. They show the last
+    # refused logins, with names; a password that was typed for a name is among them.
+    status_page: bool = True
     # Two Prometheus servers, a probe, a person and some curious ones.
     connections_max: Positive = 32
     # A scrape takes milliseconds; Prometheus itself gives up after 10 s.
@@ -71,6 +74,7 @@ class Reply(NamedTuple):
     body: bytes
     content_type: str = "text/plain; charset=utf-8"
     status: HTTPStatus = HTTPStatus.OK
+    headers: tuple[tuple[str, str], ...] = ()  # beside those of every reply
 
 
 class Route(NamedTuple):
@@ -225,7 +229,7 @@ def _handler(settings: HttpSettings, routes: Routes) -> type[BaseHTTPRequestHand
             request = Request(urlsplit(self.path).path, self.headers.get("Accept", ""))
             reply, extra = _reply(settings, routes, request, self.headers.get("Authorization", ""))
             self.send_response(reply.status)
-            for name, value in extra:
+            for name, value in (*extra, *reply.headers):
                 self.send_header(name, value)
             self.send_header("Content-Type", reply.content_type)
             self.send_header("Content-Length", str(len(reply.body)))

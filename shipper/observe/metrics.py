@@ -18,6 +18,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    ProcessCollector,
     disable_created_metrics,
 )
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -26,6 +27,7 @@ from prometheus_client.registry import Collector
 from shipper.clock import Clock, seconds_of
 from shipper.notices import (
     GAPS,
+    REJECTIONS,
     Attempted,
     Delivered,
     Dropped,
@@ -33,6 +35,7 @@ from shipper.notices import (
     Lost,
     Notice,
     Refused,
+    Rejected,
     Rotated,
     Saved,
     Taken,
@@ -48,7 +51,7 @@ LEVELS: Final = ("debug", "info", "warning", "error")
 FAILURES: Final = ("unavailable", "timeout", "throttled", "rejected", "protocol", "auth", OTHER)
 REFUSALS: Final = ("mapping", "too_large", "invalid", OTHER)
 FILTERS: Final = ("since", "policy", "accounts", "commands", "databases", OTHER)
-DROPS: Final = ("buffer_full", OTHER)
+DROPS: Final = ("buffer_full", "stopped", OTHER)
 _PULLED: Final = ("audit_shipper_source_pending_bytes", "audit_shipper_dead_letter_bytes")
 
 
@@ -87,6 +90,8 @@ class Metrics:
             for name, family in PIPELINE.items()
             if name not in _PULLED
         }
+        # Memory, processor time, open files: read from /proc at each scrape.
+        ProcessCollector(registry=self.registry)
         self.registry.register(AuditCollector(self._audited))
         self.registry.register(_Pulled(self))
         self._handlers: dict[type[Notice], Callable[[Any], None]] = {
@@ -95,6 +100,7 @@ class Metrics:
             Attempted: self._attempted,
             Delivered: self._delivered,
             Refused: self._refused,
+            Rejected: self._rejected,
             Dropped: self._dropped,
             Lost: self._lost,
             Rotated: self._rotated,
@@ -131,6 +137,8 @@ class Metrics:
         for name, values in _BY_SINK_AND:
             for value in values:
                 get(name, sink, value)
+        for reason in (*REJECTIONS, OTHER):
+            get("audit_shipper_source_rejections_total", source, reason)
         for reason in (*GAPS, OTHER):
             get("audit_shipper_source_gaps_total", source, sink, reason)
 
@@ -204,6 +212,10 @@ class Metrics:
         name = "audit_shipper_sink_dead_lettered_records_total"
         self._get(name, notice.sink, reason).inc(notice.records)
         self._wait(notice.source, notice.sink, -notice.records)
+
+    def _rejected(self, notice: Rejected) -> None:
+        reason = notice.reason if notice.reason in REJECTIONS else OTHER
+        self._get("audit_shipper_source_rejections_total", notice.source, reason).inc(notice.count)
 
     def _dropped(self, notice: Dropped) -> None:
         reason = notice.reason if notice.reason in DROPS else OTHER

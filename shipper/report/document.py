@@ -3,6 +3,7 @@
     {"attempts": 23, "users": 6, "sources": 4, "lower_bounds": [],
      "first": "2026-03-01T10:00:00Z", "last": "2026-03-01T10:05:00Z",
      "without_time": 0, "jumps_back": 0, "records": {"Connect": 20, "Change user": 3},
+     "by_hour": {"2026-03-01T10:00:00Z": 23},
      "burst": {"attempts": 5, "window_seconds": 60}, "spray_users": 5,
      "by_user": {"groups": [{"user": "root", "attempts": 20, "sources": 2, "first": …, "last": …,
                              "peak": {"attempts": 7, "began": …, "burst": true},
@@ -24,7 +25,9 @@ from typing import Any
 from shipper.codes import Code
 from shipper.report.failed_logins import SPRAY_USERS
 from shipper.report.groups import Key
+from shipper.report.hours import HOUR_SECONDS
 from shipper.report.result import FailedLoginReport, Line, Section
+from shipper.report.seconds import rfc3339
 
 
 def to_json(report: FailedLoginReport) -> dict[str, Any]:
@@ -39,6 +42,10 @@ def to_json(report: FailedLoginReport) -> dict[str, Any]:
         "without_time": report.without_time,
         "jumps_back": report.jumps_back,
         "records": {_text(name): count for name, count in report.names.items()},
+        "by_hour": {
+            str(rfc3339(hour * HOUR_SECONDS)): count
+            for hour, count in sorted(report.by_hour.counts.items())
+        },
         "burst": {
             "attempts": report.burst_attempts,
             "window_seconds": report.burst_window_seconds,

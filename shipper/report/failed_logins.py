@@ -16,6 +16,7 @@ from msgspec import Struct
 from shipper.codes import Code, is_probe, lookup
 from shipper.errors import UsageError
 from shipper.report.groups import Distinct, Folded, Group, Groups, Key, Tally, bounded
+from shipper.report.hours import Hours
 from shipper.report.result import FailedLoginReport, Line, Other, Peak, Probes, Section
 from shipper.report.seconds import Seconds, Times, rfc3339
 
@@ -74,6 +75,7 @@ class _Analysis:
         self._attempts = self._without_time = self._jumps_back = 0
         self._newest: int | None = None
         self._names: dict[str, int] = {}
+        self._hours = Hours()
         self._times, self._users, self._sources = Times(), Tally(), Tally()
         self._seen_user, self._seen_source = Distinct(), Distinct()
         self._pair, self._error_user, self._error_source = Distinct(), Distinct(), Distinct()
@@ -105,6 +107,7 @@ class _Analysis:
 
     def _count_time(self, second: int | None) -> None:
         self._times.add(second)
+        self._hours.add(second)
         if second is None:
             self._without_time += 1
             return
@@ -137,6 +140,7 @@ class _Analysis:
             last=rfc3339(self._times.last),
             names=dict(sorted(self._names.items(), key=lambda item: (-item[1], item[0]))),
             without_time=self._without_time,
+            by_hour=self._hours,
             jumps_back=self._jumps_back,
             burst_attempts=self._burst_attempts,
             burst_window_seconds=self._window_seconds,

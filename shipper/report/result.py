@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from shipper.codes import Code
 from shipper.report.groups import Key
+from shipper.report.hours import Hours
 
 
 class Peak(Struct, frozen=True):
@@ -79,6 +80,7 @@ class FailedLoginReport(Struct, frozen=True, kw_only=True):
     last: str | None
     names: dict[str, int]  # attempts by the server's word
     without_time: int  # attempts that no burst and no time range can hold
+    by_hour: Hours
     jumps_back: int  # places where time goes back by a window or more: seams of bursts
     burst_attempts: int
     burst_window_seconds: int

@@ -45,6 +45,7 @@ SINKS: Final[dict[str, Kind]] = {
     "fluentd": Kind("shipper.sink.fluentd", "Fluentd"),
     "jsonl": Kind("shipper.sink.jsonl", "JsonLines"),
     "metrics": Kind("shipper.sink.counters", "AuditCounters"),
+    "opensearch": Kind("shipper.sink.opensearch", "OpenSearchSink"),
     "sql": Kind("shipper.sink.sql", "SqlStore"),
     "sqlite": Kind("shipper.sink.sqlite", "SqliteStore"),
     "syslog": Kind("shipper.sink.syslog", "Syslog"),

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import compress
 from typing import ClassVar, Final, Protocol
 
 import msgspec
 from msgspec import Struct
 
-from shipper.addresses import source_of
+from shipper.addresses import MEMO_MAX, source_of
 from shipper.clock import seconds_of
 from shipper.codes import Category, is_probe, lookup
 from shipper.counts import (
@@ -28,6 +28,7 @@ from shipper.counts import (
     OTHER,
     QUERY_ERRORS,
     AuditCounts,
+    Tally,
     login_error,
 )
 from shipper.errors import MisconfiguredError
@@ -60,8 +61,8 @@ class Settings(LabelSettings, frozen=True, kw_only=True, tag="metrics"):
 class Watcher(Protocol):
     """Somebody who looks at the same records, with a state that is kept with the counts."""
 
-    def see(self, block: Block, segment: str, source: str) -> None:
-        """Look at a block."""
+    def see(self, records: Iterable[tuple[AuditRecord, int]], batch: Batch, end: int) -> None:
+        """Look at records with their offsets, harmless statements left out, up to `end`."""
         ...
 
     def dump(self) -> bytes:
@@ -71,6 +72,15 @@ class Watcher(Protocol):
     def load(self, saved: bytes) -> bool:
         """Go on where `dump` was; False where that cannot be read."""
         ...
+
+
+class _Series(Struct, frozen=True, kw_only=True):
+    """Where a refused login counts: its error, None for a probe, and whose login it was."""
+
+    error: tuple[str, str, str] | None
+    named: bool  # counts by account and source
+    user: tuple[str | None, str | None] = (None, None)  # label value, why it is not its own
+    source: tuple[str | None, str | None] = (None, None)
 
 
 class _Saved(Struct):
@@ -95,6 +105,7 @@ class AuditCounters:
         self._counts = AuditCounts()
         self._upto: dict[str, int] = {}
         self._watcher: Watcher | None = None
+        self._series: dict[tuple[object, ...], _Series] = {}
 
     def watch(self, watcher: Watcher) -> None:
         """Let somebody look at the same records, from the first one on."""
@@ -111,9 +122,10 @@ class AuditCounters:
             duplicates += len(block.records) - len(left.records)
             new += len(left.records)
             if left.records or left.defects:
-                self._count(left)
+                special, offsets = _special(left)
+                self._count(left, special)
                 if self._watcher is not None:
-                    self._watcher.see(left, batch.segment, batch.source)
+                    self._watcher.see(zip(special, offsets, strict=True), batch, block.end)
             self._mark(batch.segment, block.end)
         return Receipt(new, duplicates)
 
@@ -122,17 +134,17 @@ class AuditCounters:
         if len(self._upto) > SEGMENTS_MAX:
             del self._upto[next(iter(self._upto))]
 
-    def _count(self, block: Block) -> None:
+    def _count(self, block: Block, special: Sequence[AuditRecord]) -> None:
         records, counts = block.records, self._counts
         classes = Counter([record.command_class for record in records])
-        special = list(
-            compress(records, [record.status or record.kind is not QUERY for record in records])
-        )
+        # `special` holds all that is no statement, and the statements that failed.
+        kinds = Counter([record.kind for record in special])
+        failed = [record for record in special if record.status]
+        others = [record.command_class for record in special if record.kind is not QUERY]
+        for name, number in Counter(others).items():
+            classes[name] -= number
+        kinds[QUERY] = len(records) - len(others)
         with self._lock:
-            kinds = Counter([record.kind for record in special])
-            others = [record.command_class for record in special if record.kind != QUERY]
-            classes.subtract(others)
-            kinds[QUERY] = len(records) - len(others)
             for kind, number in kinds.items():
                 counts.records[kind] = counts.records.get(kind, 0) + number
             for name, number in classes.items():
@@ -140,13 +152,15 @@ class AuditCounters:
             for defect in block.defects:
                 counts.defects[defect.reason.value] += 1
             self._count_kinds(kinds)
-            now = int(self._clock.now())
-            self._labels.forget(counts, now)
-            for record in special:
-                if record.status:
+            if failed:
+                now = int(self._clock.now())
+                self._labels.forget(counts, now)
+                for record in failed:
                     self._count_failure(record, now)
-                elif record.kind in (AUDIT_START, AUDIT_STOP):
-                    counts.logging = int(record.kind == AUDIT_START)
+            if kinds[AUDIT_START] or kinds[AUDIT_STOP]:
+                for record in special:
+                    if record.kind in (AUDIT_START, AUDIT_STOP):
+                        counts.logging = int(record.kind == AUDIT_START)
             self._move_on(records)
 
     def _count_kinds(self, kinds: Counter[str]) -> None:
@@ -160,24 +174,43 @@ class AuditCounters:
             counts.logging = 1
 
     def _count_failure(self, record: AuditRecord, now: int) -> None:
-        counts, status = self._counts, record.status or 0
+        counts = self._counts
         if record.kind == QUERY:
             counts.query_failures[_class(record.command_class)] += 1
-            counts.query_errors[_NUMBERS.get(status, OTHER)] += 1
+            counts.query_errors[_NUMBERS.get(record.status or 0, OTHER)] += 1
         elif record.kind in _LOGINS:
-            if is_probe(status, record.user):
+            key = (record.kind, record.user, record.ip, record.host, record.status, record.format)
+            series = self._series.get(key)
+            if series is None:
+                if len(self._series) >= MEMO_MAX:
+                    self._series.clear()
+                series = self._series[key] = self._series_of(record)
+            if series.error is None:
                 counts.probes += 1
                 return
-            counts.connect_failures[record.kind, *login_error(status, record.format)] += 1
-            if lookup(status, record.format).category not in _NOBODYS:
-                source = source_of(record.ip, record.host)
-                for table, metric, (value, odd) in (
-                    (counts.by_account, CAPPED[0], self._labels.user(record.user or "")),
-                    (counts.by_source, CAPPED[1], self._labels.source(source)),
-                ):
-                    reason = self._labels.add(table, value, now) or odd
-                    if reason:
-                        counts.untracked[metric, reason] += 1
+            counts.connect_failures[series.error] += 1
+            if series.named:
+                self._add(counts.by_account, CAPPED[0], series.user, now)
+                self._add(counts.by_source, CAPPED[1], series.source, now)
+
+    def _series_of(self, record: AuditRecord) -> _Series:
+        """Find out which series a refused login counts in."""
+        status = record.status or 0
+        if is_probe(status, record.user):
+            return _Series(error=None, named=False)
+        error = (record.kind, *login_error(status, record.format))
+        if lookup(status, record.format).category in _NOBODYS:
+            return _Series(error=error, named=False)
+        user = self._labels.user(record.user or "")
+        source = self._labels.source(source_of(record.ip, record.host))
+        return _Series(error=error, named=True, user=user, source=source)
+
+    def _add(
+        self, table: dict[str, Tally], metric: str, value: tuple[str | None, str | None], now: int
+    ) -> None:
+        reason = self._labels.add(table, value[0], now) or value[1]
+        if reason:
+            self._counts.untracked[metric, reason] += 1
 
     def _move_on(self, records: Sequence[AuditRecord]) -> None:
         """Note the event time of the newest record: the last of a block is close enough."""
@@ -223,6 +256,12 @@ class AuditCounters:
 
     def close(self) -> None:
         """Give up nothing; the counts stay readable."""
+
+
+def _special(block: Block) -> tuple[list[AuditRecord], list[int]]:
+    """Sort out what is no statement that worked, with offsets."""
+    wanted = [record.status or record.kind is not QUERY for record in block.records]
+    return list(compress(block.records, wanted)), list(compress(block.starts, wanted))
 
 
 def _class(name: str | None) -> str:

@@ -52,7 +52,7 @@ class Server(PlainSettings, frozen=True, kw_only=True):
 class Settings(SinkSettings, frozen=True, kw_only=True, tag="fluentd"):
     """Forward servers that stand in for each other."""
 
-    servers: Annotated[tuple[Server, ...], Meta(min_length=1, max_length=32)]
+    servers: tuple[Server, ...]
     # May name {kind}, {format}, {source} and {instance}; nothing that a log's author chooses.
     tag: str = "mysql.audit"
     document: Literal["ecs", "percona"] = "ecs"  # the index's document, or the plugin's JSON
@@ -72,6 +72,8 @@ class Settings(SinkSettings, frozen=True, kw_only=True, tag="fluentd"):
 
     def problems(self) -> Iterator[str]:
         """Say which settings disagree."""
+        if not self.servers:
+            yield "servers is empty: name at least one"
         yield from tag_problems(self.tag)
         if (self.username is None) != (self.password is None):
             yield "username and password need each other"

@@ -133,7 +133,8 @@ class SqlStore:
         try:
             with self._reporting("use") as engine, engine.connect() as connection:
                 found = []
-                if connection.exec_driver_sql("SELECT @@global.read_only").scalar():
+                read_only = connection.exec_driver_sql("SELECT @@global.read_only").scalar_one()
+                if str(read_only) not in {"0", "OFF"}:
                     found.append(f"{self._address} is read-only: ship to the primary server")
                 if self._settings.setup != "off" and (
                     self._settings.setup == "require" or not missing(engine)
@@ -216,7 +217,7 @@ def _segment(connection: Connection, batch: Batch) -> int:
     result = connection.exec_driver_sql(
         "INSERT INTO audit_segments (digest, path, shipped) VALUES (%s, %s, 0)"
         " ON DUPLICATE KEY UPDATE id = LAST_INSERT_ID(id)",
-        (batch.segment, batch.path),
+        (batch.segment, _printable(batch.path)),
     )
     return int(result.lastrowid)
 
@@ -231,5 +232,10 @@ def _move(connection: Connection, segment: int, batch: Batch) -> None:
             table.c.shipped >= batch.blocks[0].start,
             table.c.shipped < batch.upto,
         )
-        .values(shipped=batch.upto, path=batch.path)
+        .values(shipped=batch.upto, path=_printable(batch.path))
     )
+
+
+def _printable(path: str) -> str:
+    """Write a path as text: file names are bytes, and not always UTF-8."""
+    return path.encode("utf-8", "backslashreplace").decode()

@@ -38,6 +38,7 @@ _STOP: Final = {
     1049: "create the database",  # ER_BAD_DB_ERROR
     1054: _SETUP,  # ER_BAD_FIELD_ERROR
     1064: "this server speaks an SQL that is not MySQL's or MariaDB's",  # ER_PARSE_ERROR
+    1130: _ACCOUNT,  # ER_HOST_NOT_PRIVILEGED
     1142: _RIGHTS,  # ER_TABLEACCESS_DENIED_ERROR
     1143: _RIGHTS,  # ER_COLUMNACCESS_DENIED_ERROR
     1146: _SETUP,  # ER_NO_SUCH_TABLE

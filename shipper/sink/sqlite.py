@@ -169,10 +169,10 @@ def _create_private(path: str) -> None:
 
 
 def _prepare(connection: Any, _record: object) -> None:
-    # WAL: readers do not wait for the shipper. NORMAL: a power cut may cost the last transactions,
-    # records and position together, so the next run writes them again.
+    # WAL: readers do not wait for the shipper. FULL: a lane moves its cursor after `deliver`, so
+    # what was delivered must be on the disk by then, also if the power goes.
     wait = f"busy_timeout = {BUSY_MILLISECONDS}"
-    for pragma in (wait, "journal_mode = WAL", "synchronous = NORMAL"):
+    for pragma in (wait, "journal_mode = WAL", "synchronous = FULL"):
         connection.execute(f"PRAGMA {pragma}")
 
 

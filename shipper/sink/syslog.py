@@ -25,7 +25,6 @@ from msgspec import Meta
 
 from shipper.clock import Clock, rfc3339
 from shipper.errors import MisconfiguredError, UnavailableError
-from shipper.settings import Positive
 from shipper.sink.base import Batch, Receipt, SinkSettings, Surroundings
 from shipper.sink.syslog_encode import Encoder, Shape
 from shipper.sink.syslog_message import template_problems
@@ -133,7 +132,7 @@ class Settings(SinkSettings, frozen=True, kw_only=True, tag="syslog"):
 class Syslog:
     """Records as syslog messages; defects are not sent."""
 
-    in_flight: ClassVar[Positive] = 1  # one connection, so that messages keep their order
+    in_flight: ClassVar[int] = 1  # one connection, so that messages keep their order
     # What a receiver that dies can take along; some 300 records.
     batch_bytes: ClassVar[int] = 128 * 1024
 

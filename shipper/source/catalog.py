@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -44,14 +44,15 @@ class Catalog:
         finder: Finder,
         hold: Hold,
         surroundings: Surroundings,
-        note: Callable[[Segment], None] = lambda _segment: None,
+        note: Callable[[Sequence[Segment]], None] = lambda _segments: None,
     ) -> None:
         """Look at nothing yet; the first `poll` does.
 
-        `note` hears of every segment that was found or lost its file, to put it into the ledger
-        before anybody reads it: what nobody knows of, nobody misses.
+        `note` hears of segments that were found or lost their file, to put them into the ledger
+        before anybody reads them: what nobody knows of, nobody misses.
         """
         self._note = note
+        self._unnoted: list[Segment] = []
         self._names = names
         self._finder = finder
         self._hold = hold
@@ -157,10 +158,10 @@ class Catalog:
         return segment.stream
 
     def _make_room(self, wanted: Segment) -> None:
-        """Close the file of a segment that is far from being read, and that a link holds."""
+        """Close files that are far from being read: a link holds most of them, or a name."""
         is_open = [each for each in self._segments if each.stream is not None]
         for segment in reversed(is_open[OPEN_MAX - 1 :]):
-            if segment is not wanted and not segment.live and self._hold.holds(segment):
+            if segment is not wanted and not segment.live:
                 segment.close()
 
     # --- looking ---------------------------------------------------------------------------
@@ -174,6 +175,9 @@ class Catalog:
                 self._scanned = now
                 changed.append(self._scan(now))
             changed += [self._settle(segment, now) for segment in self._segments]
+            if self._unnoted:
+                self._note(self._unnoted)
+                self._unnoted = []
             if any(changed):
                 self._segments.sort(key=lambda segment: segment.order)
                 self._hold.update(self._segments)
@@ -202,7 +206,7 @@ class Catalog:
         return True
 
     def _lose(self, segment: Segment) -> None:
-        self._note(segment)
+        self._unnoted.append(segment)
         segment.lose_file()
         segment.quiet_since = self._around.clock.monotonic()
         self._scanned = float("-inf")
@@ -235,9 +239,9 @@ class Catalog:
     def _scan(self, now: float) -> bool:
         """Look at every file that may hold a segment."""
         by_key = {each.key: each for each in self._segments if each.key is not None}
-        held, changed, live = list(self._hold.files()), False, None
+        held, changed, live = set(self._hold.files()), False, None
         followed = self._names.live()
-        for path, stat in self._finder.candidates(iter(held)):
+        for path, stat in self._finder.candidates(self._hold.files()):
             key = key_of(stat)
             live = key if path == followed else live
             if key in by_key:
@@ -270,7 +274,9 @@ class Catalog:
         segment.quiet_since, segment.closed = now, False
         size = 0 if segment.size == UNKNOWN else segment.size
         self._around.tell(Opened(self._around.source, id_, found.path, size))
-        self._note(segment)
+        self._unnoted.append(segment)
+        if found.path != self._names.live():
+            self._make_room(self._segments[0])
         return segment
 
     def _follow_name(self, live: FileKey | None, now: float) -> bool:

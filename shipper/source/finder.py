@@ -8,7 +8,7 @@ was asked is remembered by (device, inode, size, time), also over restarts by wh
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -67,7 +67,7 @@ class Finder:
         self._live: FileKey | None = None  # the file that is followed, as last seen
         self._troubles: set[str] = set()
 
-    def candidates(self, held: Iterator[Path]) -> Iterator[tuple[str, os.stat_result]]:
+    def candidates(self, held: Iterable[Path]) -> Iterator[tuple[str, os.stat_result]]:
         """Give every file that may hold a segment; the live log last.
 
         Last, so that what was rotated away a moment ago is found before what took its place.

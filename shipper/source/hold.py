@@ -9,13 +9,17 @@ fs.protected_hardlinks), the open descriptor keeps the bytes as long as this pro
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from shipper.notices import Endangered, Tell, ignore
 from shipper.source.segment import Segment
 from shipper.source.stream import fileno
+
+# A segment's name is a digest of 128 bits in hexadecimal; a link's name begins with it.
+ID_CHARACTERS: Final = 32
 
 
 class Hold:
@@ -28,11 +32,15 @@ class Hold:
         self._source = source
         self._tell = tell
         self._told: set[str] = set()  # segments whose danger is announced
-
-    def files(self) -> Iterator[Path]:
-        """Give the files that are held, for finding them again after a restart."""
+        # Segment -> its link; read from the folder once, because nobody else changes it.
+        self._links: dict[str, Path] = {}
         with suppress(OSError):  # not made yet, or not readable now
-            yield from sorted(self._folder.iterdir())
+            for path in folder.iterdir():
+                self._links[path.name[:ID_CHARACTERS]] = path
+
+    def files(self) -> list[Path]:
+        """Give the files that are held, for finding them again after a restart."""
+        return sorted(self._links.values())
 
     def update(self, unshipped: Sequence[Segment]) -> None:
         """Hold what is not shipped, oldest first, within the limit; announce the rest."""
@@ -51,7 +59,7 @@ class Hold:
 
     def holds(self, segment: Segment) -> bool:
         """Whether a link keeps the segment's bytes."""
-        return bool(self._links(segment))
+        return segment.id in self._links
 
     def release(self, segment: Segment) -> None:
         """Give a shipped segment up."""
@@ -71,31 +79,29 @@ class Hold:
         name = Path(segment.path).name
         return self._folder / (name if name.startswith(segment.id) else f"{segment.id}-{name}")
 
-    def _links(self, segment: Segment) -> list[Path]:
-        return [path for path in self.files() if path.name.startswith(segment.id)]
-
     def _link(self, segment: Segment) -> bool:
-        if self._links(segment):
+        if segment.id in self._links:
             return True
-        fd = fileno(segment.stream)
+        fd, place = fileno(segment.stream), self._place(segment)
         source = f"/proc/self/fd/{fd}" if fd is not None else segment.path
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             # A directory descriptor, whatever it is, makes Python follow the link in /proc.
-            os.link(source, self._place(segment), src_dir_fd=fd, follow_symlinks=True)
+            os.link(source, place, src_dir_fd=fd, follow_symlinks=True)
         except OSError:
             return False
+        self._links[segment.id] = place
         return True
 
     def _let_go(self, segment: Segment) -> None:
-        for path in self._links(segment):
+        path = self._links.pop(segment.id, None)
+        if path is not None:
             _remove(path)
 
     def forget(self, shipped: Collection[str]) -> None:
         """Remove the links of these segments: a process that ended may not have come to it."""
-        for path in self.files():
-            if path.name.partition("-")[0] in shipped:
-                _remove(path)
+        for segment in self._links.keys() & set(shipped):
+            _remove(self._links.pop(segment))
 
     def _announce(self, segment: Segment, size: int, why: str) -> None:
         if segment.id not in self._told:
@@ -116,9 +122,9 @@ class NoHold(Hold):
         """Hold nothing."""
         super().__init__(Path(os.devnull), 0, "", ignore)
 
-    def files(self) -> Iterator[Path]:
+    def files(self) -> list[Path]:
         """Give nothing."""
-        return iter(())
+        return []
 
     def update(self, unshipped: Sequence[Segment]) -> None:
         """Do nothing."""

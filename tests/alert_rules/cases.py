@@ -57,6 +57,24 @@ def _bursts(alert: str, metric: str, label: str) -> list[Case]:
             ("9m", "39m"),
         ),
         Case(alert, "a scrape gap", {**gone, one: "0x40 _x40 900x40"}, silent=("21m", "24m")),
+        Case(
+            alert,
+            "Prometheus was not there",
+            {f"up{{{J}}}": "1x40 _x40 1x40", one: "0x40 _x40 900x40"},
+            silent=("21m", "24m"),
+        ),
+        Case(
+            alert,
+            "a shipper that starts with the counts of its former life",
+            {f"up{{{J}}}": "_x40 1x40", one: "_x40 900x40"},
+            silent=("11m", "14m"),
+        ),
+        Case(
+            alert,
+            "born a moment after the first scrape of all",
+            {f"up{{{J}}}": "_x40 1x40", one: "_x42 25x40"},
+            ("12m",),
+        ),
         Case(alert, "no series of its own", {**up, other: "0x40 500x200"}, silent=("11m", "14m")),
         Case(alert, "two servers together", {**up, **elsewhere}, ("4m",), ("1m",)),
     ]

@@ -26,6 +26,7 @@ FOREIGN = {
 TARGET_LABELS = {"namespace", "pod", "job", "instance"}
 WORDS = {"by", "on", "and", "or", "unless", "offset", "sum", "max", "min", "increase", "rate"}
 WORDS |= {"time", "deriv", "max_over_time", "min_over_time", "absent_over_time"}
+WORDS |= {"count_over_time", "sum_over_time", "group_left"}
 
 
 def rules() -> list[dict[str, Any]]:
@@ -95,7 +96,7 @@ def test_conventions(alert: dict[str, Any]) -> None:
 
 def _names(expr: str) -> dict[str, set[str]]:
     """Metric names of an expression, each with the labels of its matchers."""
-    expr = re.sub(r"\b(?:by|on)\s*\([^)]*\)", "", expr)
+    expr = re.sub(r"\b(?:by|on|group_left)\s*\([^)]*\)", "", expr)
     found = {}
     for name, matchers in re.findall(r"([a-z_][a-z0-9_:]*)\s*(\{[^}]*\})?(?![\w(])", expr):
         if name not in WORDS and ("_" in name or name == "up"):

@@ -21,6 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import orjson
 from bench import wires
 from bench.follow import followed
 
@@ -106,6 +107,13 @@ def fluentd_gzip(path: Path) -> int:
     return wires.fluentd(_blocks(path), compress=True)
 
 
+def opensearch(path: Path) -> int:
+    """Decode, and deliver to an HTTP server that answers like _bulk."""
+    from bench import shipping  # noqa: PLC0415 its client library costs every case 25 MB
+
+    return shipping.to_http_sink(_blocks(path))
+
+
 STAGES: dict[str, Stage] = {
     "decode": decode,
     "ecs": ecs,
@@ -114,6 +122,7 @@ STAGES: dict[str, Stage] = {
     "syslog": syslog,
     "fluentd": fluentd,
     "fluentd_gzip": fluentd_gzip,
+    "opensearch": opensearch,
 }
 NEEDS = {
     "decode": "shipper.decode",
@@ -123,6 +132,7 @@ NEEDS = {
     "syslog": "shipper.sink.syslog",
     "fluentd": "shipper.sink.fluentd",
     "fluentd_gzip": "shipper.sink.fluentd",
+    "opensearch": "shipper.sink.opensearch",
 }
 
 
@@ -130,7 +140,7 @@ def _reference(lines: list[bytes]) -> float:
     """Seconds of CPU a record of the reference job."""
     begin = time.process_time()
     for line in lines:
-        json.loads(line)
+        orjson.loads(line)
     return (time.process_time() - begin) / len(lines)
 
 

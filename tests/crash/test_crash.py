@@ -13,7 +13,7 @@ from crash.outage import outage
 KILLS = 25
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 def test_kills_at_random_moments_lose_nothing(tmp_path: Path) -> None:
     outcome = story(tmp_path, KILLS, seed=20261126)
     assert complaints(outcome) == []
@@ -21,7 +21,7 @@ def test_kills_at_random_moments_lose_nothing(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 def test_a_state_that_lost_its_last_writes_loses_no_record(tmp_path: Path) -> None:
     outcome = story(tmp_path, 10, seed=11, power_loss=True)
     assert complaints(outcome, power_loss=True) == []

@@ -8,6 +8,7 @@ import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from corpus.event import CONNECT, Event
@@ -15,7 +16,10 @@ from corpus.writers import log, writer
 from decode.laws import decode
 
 from shipper.decode import FORMATS, Decoder, Options
+from shipper.decode.base import MORE, Context
 from shipper.decode.engine import BLOCK_BYTES
+from shipper.decode.mariadb import MariaDb
+from shipper.decode.percona_csv import PerconaCsv
 
 ROOT = Path(__file__).parents[2]
 PIECE = 256 * 1024
@@ -114,6 +118,27 @@ def test_time_is_linear_in_hostile_input(opening: str) -> None:
             if second < 3 * first + 0.005:
                 break
             assert attempt < 4, f"{filling!r}: {first:.4f} s, doubled {second:.4f} s"
+
+
+@pytest.mark.parametrize(("opening", "filling"), [("mariadb", b"\\'"), ("csv", b'""')])
+def test_a_value_of_quotes_in_many_pieces_is_searched_once(opening: str, filling: bytes) -> None:
+    class Counting(bytearray):
+        """What is held: counts the searches for a quote."""
+
+        searches = 0
+
+        def find(self, *arguments: Any) -> int:
+            Counting.searches += 1
+            return super().find(*arguments)
+
+    context = Context(Options())
+    format_ = {"mariadb": MariaDb, "csv": PerconaCsv}[opening](context)
+    held = Counting(OPENINGS[opening])
+    for _ in range(16):
+        held += filling * 64
+        assert format_.end(held, 0, False) == MORE  # noqa: FBT003 the shape of Format.end
+    # One for each quote and some for each piece; from the beginning each time it would be 8,000.
+    assert Counting.searches < 16 * 64 + 16 * 20
 
 
 def test_many_odd_records_in_one_piece_cost_linear_time() -> None:

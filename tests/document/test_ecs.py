@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from shipper.decode import FORMATS, Decoder
 from shipper.document.ecs import EcsEncoder, Place
-from shipper.document.fields import FIELDS
+from shipper.document.fields import FIELDS, mapping
 from shipper.model import CONNECT, KINDS, QUERY, AuditRecord, Block
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 FILES = sorted(p for p in SAMPLES.glob("*/*") if not p.name.endswith(".expected.jsonl"))
-PLACE = Place(segment="0123abcd", path="/var/lib/mysql/audit.log")
+PLACE = Place(segment="0123abcd", path="/var/lib/mysql/audit.log", instance="shop-db-1")
 ARRIVAL = "2026-11-23T10:00:00Z"
 
 
@@ -64,7 +64,7 @@ def test_a_failed_login_tells_who_from_where_and_why() -> None:
     assert document(record) == {
         "@timestamp": "2019-07-10T00:06:28Z",
         "ecs": {"version": "8.17.0"},
-        "service": {"type": "mysql"},
+        "service": {"type": "mysql", "name": "shop-db-1"},
         "error": {
             "code": "1045",
             "message": document(record)["error"]["message"],
@@ -93,10 +93,13 @@ def test_a_failed_login_tells_who_from_where_and_why() -> None:
                 "status": 1045,
                 "connection_id": "3",
                 "raw": {"query_id": 0},
-                "segment": "0123abcd",
             }
         },
-        "log": {"file": {"path": "/var/lib/mysql/audit.log"}, "offset": 0},
+        "log": {
+            "file": {"path": "/var/lib/mysql/audit.log"},
+            "segment": "0123abcd",
+            "offset": 0,
+        },
         "host": {"name": "db1"},
     }
 
@@ -111,8 +114,48 @@ def test_the_index_follows_the_records_own_day() -> None:
     ]
 
 
+@pytest.mark.parametrize("stamp", [None, "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_an_unlikely_time_has_an_index_of_its_own(stamp: str | None) -> None:
+    """Whatever the day of arrival: sent again tomorrow it must not be there twice."""
+    for arrival in (ARRIVAL, "2026-11-24T00:00:01Z"):
+        record = AuditRecord(timestamp=stamp)
+        action, _ = EcsEncoder(PLACE).bulk(block(record), arrival).splitlines()
+        assert orjson.loads(action)["create"]["_index"] == "mysql-audit-undated"
+
+
 def test_a_time_that_cannot_be_read_is_the_time_of_arrival() -> None:
     assert document(AuditRecord(timestamp=None))["@timestamp"] == ARRIVAL
+
+
+def test_an_unknown_error_number_has_no_invented_name() -> None:
+    assert document(AuditRecord(kind=QUERY, status=64999))["error"] == {"code": "64999"}
+
+
+def test_what_a_flat_object_would_refuse_is_cut() -> None:
+    deep: dict[str, Any] = {}
+    inner = deep
+    for _ in range(50):
+        inner["k" * 300] = inner = {}
+    record = AuditRecord(extra={"long": "\U0001f42c" * 40_000, "k" * 40_000: 1, "deep": deep})
+    raw = document(record)["mysql"]["audit"]["raw"]
+
+    def longest(value: object) -> int:
+        if isinstance(value, dict):
+            return max((len(key.encode()) + 1 + longest(each) for key, each in value.items()))
+        return len(str(value).encode())
+
+    assert longest(raw) < 32_000
+
+
+def test_the_mapping_is_the_table() -> None:
+    def types(properties: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+        for key, value in properties.items():
+            if "properties" in value:
+                yield from types(value["properties"], f"{path}{key}.")
+            else:
+                yield path + key, value["type"]
+
+    assert dict(types(mapping())) == FIELDS
 
 
 @pytest.mark.parametrize("ip", ["", "not an address", "fe80::1%eth0", "10.0.0.256"])

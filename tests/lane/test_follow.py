@@ -60,6 +60,21 @@ def test_appended_records_are_shipped_as_they_come(tmp_path: Path, form: str) ->
     complete(world, target, log)
 
 
+@pytest.mark.timeout(60)  # a lane that gets nowhere turns for ever
+def test_a_record_that_comes_in_many_parts_to_several_lanes(tmp_path: Path) -> None:
+    targets = [Target(), Target()]
+    world = World(tmp_path, targets)
+    log = Log(world.log)
+    log.write(2)
+    text = log.row(log.number)
+    log.number += 1
+    for start in range(0, len(text), 40):
+        log.write_text(text[start : start + 40])
+        world.ship()
+    for target in targets:
+        assert target.users == log.users()
+
+
 @pytest.mark.parametrize("form", ["json", "xml", "mariadb"])
 @pytest.mark.parametrize("polls", [0, 1])
 def test_size_rotation_even_twice_between_two_looks(tmp_path: Path, form: str, polls: int) -> None:

@@ -77,8 +77,11 @@ class Following(RuleBasedStateMachine):
 
     @rule(share=st.floats(0.05, 0.95))
     def write_a_part(self, share: float) -> None:
-        self.finish_part()
-        self.part = self.log.write_part(share)
+        if not self.part:
+            self.part = self.log.write_part(share)
+        cut = int(len(self.part) * share)
+        self.log.write_text(self.part[:cut])
+        self.part = self.part[cut:]
 
     @rule()
     def finish_part(self) -> None:

@@ -21,6 +21,7 @@ from shipper.detect import Detector
 from shipper.model import CONNECT, AuditRecord, Block, Span
 from shipper.notices import (
     GAPS,
+    REJECTIONS,
     Attempted,
     Delivered,
     Dropped,
@@ -28,6 +29,7 @@ from shipper.notices import (
     Lost,
     Notice,
     Refused,
+    Rejected,
     Rotated,
     Saved,
     Taken,
@@ -203,6 +205,13 @@ def test_records_pending_when_a_lane_stops_are_returned() -> None:
     metrics.expect("db", "index")
     assert value(metrics, "audit_shipper_sink_returned_records_total", sink="index") == 7
     assert value(metrics, "audit_shipper_sink_pending_records", sink="index") == 0
+
+
+def test_senders_that_were_sent_away() -> None:
+    metrics = told(Rejected("db", "novel", 3, "x"), Rejected("db", REJECTIONS[0], 2, "x"))
+    name = "audit_shipper_source_rejections_total"
+    assert value(metrics, name, source="db", reason="other") == 3
+    assert value(metrics, name, source="db", reason=REJECTIONS[0]) == 2
 
 
 def test_a_reload() -> None:

@@ -1,92 +1,97 @@
-"""Certificates of throw-away servers and clients."""
+"""A certificate authority for tests: servers, clients, and certificates that have expired."""
 
 from __future__ import annotations
 
+import ipaddress
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+DAY = timedelta(days=1)
 
 
 class Authority:
-    """A certificate authority that trusts nobody else; its certificate is `ca.pem` in `folder`."""
+    """Signs certificates for 127.0.0.1 and localhost; files lie in its folder."""
 
-    def __init__(self, folder: Path, name: str = "test authority") -> None:
-        self._folder = folder
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _name(name)
-        constraints = x509.BasicConstraints(ca=True, path_length=None)
-        builder = _builder(self._name, self._name, self._key).add_extension(
-            constraints, critical=True
-        )
-        usage = _usage(signs_certificates=True)
-        certificate = builder.add_extension(usage, critical=True).sign(self._key, hashes.SHA256())
-        self.file = folder / "ca.pem"
-        self.file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """Make a key and a certificate for `name`, localhost and 127.0.0.1; give their files."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName(
-            [
-                x509.DNSName(name),
-                x509.DNSName("localhost"),
-                x509.IPAddress(ip_address("127.0.0.1")),
-            ]
-        )
-        identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+    def __init__(self, folder: Path, name: str = "test-ca") -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        self.ca_file = folder / "ca.pem"
+        self._key = rsa.generate_private_key(65537, 2048)
+        self._name = _subject(name)
+        now = datetime.now(UTC)
         certificate = (
-            _builder(_name(name), self._name, key)
-            .add_extension(names, critical=False)
-            .add_extension(identifier, critical=False)
-            .add_extension(_usage(signs_certificates=False), critical=True)
+            x509.CertificateBuilder()
+            .subject_name(self._name)
+            .issuer_name(self._name)
+            .public_key(self._key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - DAY)
+            .not_valid_after(now + 30 * DAY)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(_usage(signs=True), critical=True)
             .sign(self._key, hashes.SHA256())
         )
-        certificate_file, key_file = self._folder / f"{name}.pem", self._folder / f"{name}.key"
-        certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        key_file.write_bytes(
+        self.ca_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+
+    def pair(self, name: str, *, days: int = 30) -> tuple[str, str]:
+        """Files of a certificate and its key, made at the first call; expired where days < 0."""
+        certificate, key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
+        if not certificate.exists():
+            self.write(name, self.folder, days=days)
+        return str(certificate), str(key)
+
+    def write(self, name: str, folder: Path, *, days: int = 30) -> None:
+        """Write NAME.pem and NAME.key."""
+        key = rsa.generate_private_key(65537, 2048)
+        now = datetime.now(UTC)
+        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(_subject(name))
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - 30 * DAY)
+            .not_valid_after(now + days * DAY)
+            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .add_extension(_usage(signs=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        (folder / f"{name}.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        (folder / f"{name}.key").write_bytes(
             key.private_bytes(
                 serialization.Encoding.PEM,
                 serialization.PrivateFormat.PKCS8,
                 serialization.NoEncryption(),
             )
         )
-        return certificate_file, key_file
 
 
-def _name(name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-
-
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
-) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=2))
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+def _subject(name: str) -> x509.Name:
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "test"),
+            x509.NameAttribute(NameOID.COMMON_NAME, name),
+        ]
     )
 
 
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+def _usage(*, signs: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=True,
         content_commitment=False,
-        key_encipherment=False,
+        key_encipherment=not signs,
         data_encipherment=False,
         key_agreement=False,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
+        key_cert_sign=signs,
+        crl_sign=signs,
         encipher_only=False,
         decipher_only=False,
     )

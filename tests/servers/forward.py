@@ -182,7 +182,7 @@ def secured_receiver() -> Iterator[tuple[Receiver, Authority]]:
     folder = Path(tempfile.mkdtemp(prefix="certificates-"))
     try:
         authority = Authority(folder)
-        cert, key = authority.issue("localhost")
+        cert, key = authority.pair("localhost")
         with node_receiver(sharedKey=KEY, users={USER: PASSWORD}, key=key, cert=cert) as receiver:
             yield receiver, authority
     finally:

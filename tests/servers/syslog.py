@@ -36,7 +36,7 @@ class Daemon(ABC):
     def __init__(self, folder: Path, authority: Authority) -> None:
         self.folder = folder
         self.authority = authority
-        self.certificate, self.key = authority.issue("localhost")
+        self.certificate, self.key = authority.pair("localhost")
         self.output = folder / "received.jsonl"
         self.output.touch()
         self.udp, self.tcp, self.tls, self.mutual = (free_port() for _ in range(4))
@@ -51,6 +51,7 @@ class Daemon(ABC):
     def command(self, configuration: Path) -> list[str]: ...
 
     def start(self) -> None:
+        (self.folder / "pid").unlink(missing_ok=True)  # of one that was killed
         configuration = self.folder / "daemon.conf"
         configuration.write_text(self.configuration())
         folders = ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/lib/syslog-ng")
@@ -140,7 +141,7 @@ class Rsyslog(Daemon):
         return f"""
 global(workDirectory="{f}" maxMessageSize="64k" net.enableDNS="off"
        parser.escapeControlCharactersOnReceive="off"
-       defaultNetstreamDriverCAFile="{self.authority.file}"
+       defaultNetstreamDriverCAFile="{self.authority.ca_file}"
        defaultNetstreamDriverCertFile="{self.certificate}"
        defaultNetstreamDriverKeyFile="{self.key}")
 module(load="imudp")
@@ -161,7 +162,8 @@ input(type="imuxsock" socket="{self.datagram}" ruleset="all" usePIDFromSystem="o
     def command(self, configuration: Path) -> list[str]:
         modules = ROOT / "usr/lib/x86_64-linux-gnu/rsyslog"
         program = str(ROOT / "usr/sbin/rsyslogd")
-        return [program, "-n", "-f", str(configuration), "-i", "pid", "-M", str(modules)]
+        pid = f"{self.folder}/pid"  # absolute: rsyslog leaves the folder that it was started in
+        return [program, "-n", "-f", str(configuration), "-i", pid, "-M", str(modules)]
 
 
 class SyslogNg(Daemon):
@@ -170,7 +172,7 @@ class SyslogNg(Daemon):
     def configuration(self) -> str:
         tls = (
             f'key-file("{self.key}") cert-file("{self.certificate}") '
-            f'ca-file("{self.authority.file}")'
+            f'ca-file("{self.authority.ca_file}")'
         )
         here = 'ip("127.0.0.1") max-connections(1000)'
         fields = "pri=$PRI host=$HOST app=$PROGRAM msgid=$MSGID data=$SDATA text=$MESSAGE"
@@ -200,9 +202,9 @@ log {{ source(all); destination(file); }};
             "--no-caps",
             f"--module-path={ROOT / 'usr/lib/syslog-ng/3.38'}",
             f"--cfgfile={configuration}",
-            "--pidfile=pid",
-            "--persist-file=persist",
-            "--control=control",
+            f"--pidfile={self.folder}/pid",
+            f"--persist-file={self.folder}/persist",
+            f"--control={self.folder}/control",
         ]
 
 

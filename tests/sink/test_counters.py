@@ -20,10 +20,9 @@ from shipper.model import (
     QUERY,
     TABLE,
     AuditRecord,
-    Block,
 )
 from shipper.sink import make_sink
-from shipper.sink.base import Surroundings
+from shipper.sink.base import Batch, Surroundings
 from shipper.sink.counters import AuditCounters, Settings
 
 BY_USER = "mysql_audit_connect_failures_by_account_total"
@@ -162,9 +161,9 @@ def test_the_watcher_sees_each_record_once_and_is_kept() -> None:
     class Watcher:
         seen = 0
 
-        def see(self, block: Block, segment: str, source: str) -> None:
-            assert (segment, source) == (SEGMENT, "")
-            self.seen += len(block.records)
+        def see(self, records: Any, batch: Batch, end: int) -> None:
+            assert (batch.segment, end) == (SEGMENT, 20)
+            self.seen += len(list(records))
 
         def dump(self) -> bytes:
             return b"%d" % self.seen

@@ -107,7 +107,7 @@ def test_several_batches_at_once_all_arrive() -> None:
 def test_who_may_not_in_is_told_why(wrong: dict[str, Any], message: str) -> None:
     receiver, authority = shared(secured_receiver)
     if wrong.get("tls", Tls()).server_name:
-        wrong = {"tls": Tls(ca_file=str(authority.file), server_name="somebody.else")}
+        wrong = {"tls": Tls(ca_file=str(authority.ca_file), server_name="somebody.else")}
     since = receiver.size()
     with closing(make_sink(settings(receiver, **login(authority, **wrong)))) as sink:
         with pytest.raises(MisconfiguredError, match=message) as caught:
@@ -132,7 +132,7 @@ def test_check_tells_what_is_wrong_with_each_server(tmp_path: Path) -> None:
     assert "refuses us" in problems[0]
     assert "refused" in problems[1]
     stranger = Authority(tmp_path)
-    target = settings(receiver, **login(authority, tls=Tls(ca_file=str(stranger.file))))
+    target = settings(receiver, **login(authority, tls=Tls(ca_file=str(stranger.ca_file))))
     assert "not trusted" in " ".join(make_sink(target).check())
 
 
@@ -360,7 +360,7 @@ def test_a_server_that_wants_a_login_is_told_of() -> None:
 def test_a_real_server_that_wants_a_login_takes_nothing_without() -> None:
     receiver, authority = shared(secured_receiver)
     since = receiver.size()
-    target = settings(receiver, tls=Tls(ca_file=str(authority.file)))
+    target = settings(receiver, tls=Tls(ca_file=str(authority.ca_file)))
     # This one may hang up before it has asked.
     refused = (MisconfiguredError, UnavailableError)
     with closing(make_sink(target)) as sink, pytest.raises(refused):
@@ -393,11 +393,12 @@ def test_an_impostor_gets_no_records() -> None:
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
+        ({"servers": ()}, "name at least one"),
         ({"tag": "{user}"}, "none of kind"),
         ({"username": "u"}, "need each other"),
         ({"username": "u", "password": "p"}, "needs shared_key"),
     ],
 )
 def test_settings_that_disagree_are_told(given: dict[str, Any], problem: str) -> None:
-    target = Settings(servers=(Server(host="x"),), **given)
+    target = Settings(**{"servers": (Server(host="x"),), **given})
     assert problem in " ".join(target.problems())

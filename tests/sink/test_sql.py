@@ -17,9 +17,11 @@ from sink.blocks import SEGMENT, batch, defective, failed_login
 from sink.rigs.sql import ACCOUNT, SqlRig, on_mariadb, on_mysql
 from sqlalchemy.dialects.mysql import dialect as mysql_dialect
 
-from shipper.errors import MisconfiguredError, UnavailableError
+from shipper.config import load
+from shipper.errors import ConfigError, MisconfiguredError, UnavailableError
 from shipper.model import QUERY, AuditRecord
-from shipper.sink.sql import SqlStore
+from shipper.sink import Batch
+from shipper.sink.sql import Settings, SqlStore
 from shipper.sink.sql_tables import SERVER, failed_logins
 from shipper.sink.sql_url import parse
 
@@ -130,17 +132,18 @@ def test_defects_are_kept_with_their_place(rig: SqlRig) -> None:
 
 
 def test_a_batch_is_one_statement_and_one_transaction(rig: SqlRig) -> None:
-    def counted() -> dict[str, int]:
-        rows = rig.root("SHOW GLOBAL STATUS WHERE variable_name IN ('Com_insert', 'Com_commit')")
-        return {name: int(value) for name, value in rows}
-
     with opened(rig) as store:
         store.deliver(batch(failed_login()))  # the segment's row is made
-        before = counted()
+        inserts, commits = counted(rig)
         store.deliver(batch(*(failed_login() for _ in range(500)), start=10))
-        after = counted()
-    assert after["Com_insert"] - before["Com_insert"] == 1
-    assert after["Com_commit"] - before["Com_commit"] == 1
+        assert counted(rig) == (inserts + 1, commits + 1)
+
+
+def test_a_path_that_is_no_text_is_kept(rig: SqlRig) -> None:
+    with opened(rig) as store:
+        odd = Batch(SEGMENT, "caf\udce9.log", batch(failed_login()).blocks)
+        assert store.deliver(odd).new == 1
+    assert rig.root("SELECT path FROM audit_segments") == [("caf\\udce9.log",)]
 
 
 # --- what the server says no to --------------------------------------------------------------
@@ -239,6 +242,29 @@ def test_a_killed_connection_is_tried_again(rig: SqlRig) -> None:
         assert error.reason == "unavailable"
         assert rig.count() == 1
         assert store.deliver(batch(failed_login(), start=10)).new == 1
+
+
+def test_after_a_cut_statement_the_next_are_shorter(
+    rig: SqlRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy with a limit of its own hangs up without a word."""
+    monkeypatch.setattr("shipper.sink.sql.STATEMENT_BYTES_MAX", 256 * 1024)
+    records = [query("x" * 10_000) for _ in range(10)]  # 200 kB in hexadecimal
+    with opened(rig) as store, root_connection(rig) as other:
+        store.deliver(batch(failed_login()))
+        with other.cursor() as cursor:
+            cursor.execute("UPDATE audit_segments SET path = 'x'")
+            delivery = Delivery(store, failed_login())
+            until(lambda: waiting_for_locks(rig))
+            rig.root(f"KILL {connection_of_shipper(rig)}")
+            assert isinstance(delivery.error(), UnavailableError)
+            other.rollback()
+        statements = []
+        for start in (1000, 2000):
+            before, _ = counted(rig)
+            assert store.deliver(batch(*records, start=start)).new == 10
+            statements.append(counted(rig)[0] - before)
+    assert statements == [2, 1]
 
 
 def test_a_connection_that_the_server_closed_meanwhile_is_no_outage(rig: SqlRig) -> None:
@@ -413,6 +439,45 @@ def test_a_narrow_column_refuses_a_record_rather_than_change_it(rig: SqlRig) -> 
     assert (receipt.new, [each.reason for each in receipt.refusals]) == (1, ["invalid"])
 
 
+# --- settings --------------------------------------------------------------------------------
+
+
+def test_settings_in_yaml(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("s3cret\n")
+    sink = configured(f"password_file: {tmp_path}/password, retention_seconds: 90d, tls: verify")
+    assert (sink.password, sink.retention_seconds, sink.tls) == ("s3cret", 90 * 86400, "verify")
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ("url: 'mysql://u:s3cret@h/d'", "url the password does not belong into the URL"),
+        ("url: 'postgres://u@h/d'", "url must be mysql://USER@HOST"),
+        ("retention_seconds: 1", "retention_seconds must be 60 or more"),
+        ("timeout_seconds: 0", "timeout_seconds must be 1 or more"),
+        ("setup: perhaps", "must be one of auto, require, off"),
+    ],
+)
+def test_wrong_settings_are_explained(more: str, problem: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        configured(more)
+    assert problem in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+def configured(more: str) -> Settings:
+    url = "" if "url:" in more else "url: 'mysql://u@h/d', "
+    config = load(
+        "state: /tmp/x\nsources: [{type: file, path: a.log}]\n"
+        f"sinks: [{{type: sql, {url}{more}}}]",
+        {},
+        lambda path: Path(path).read_text(),
+    )
+    (sink,) = config.sinks
+    assert isinstance(sink, Settings)
+    return sink
+
+
 # --- helpers ---------------------------------------------------------------------------------
 
 
@@ -444,6 +509,13 @@ def root_connection(rig: SqlRig) -> Iterator[Any]:
         yield connection
     finally:
         connection.close()
+
+
+def counted(rig: SqlRig) -> tuple[int, int]:
+    """INSERT statements and commits of the server so far."""
+    rows = rig.root("SHOW GLOBAL STATUS WHERE variable_name IN ('Com_insert', 'Com_commit')")
+    found = {name: int(value) for name, value in rows}
+    return found["Com_insert"], found["Com_commit"]
 
 
 def waiting_for_locks(rig: SqlRig) -> bool:

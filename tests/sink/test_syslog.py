@@ -28,7 +28,7 @@ from shipper.errors import MisconfiguredError, UnavailableError
 from shipper.model import AuditRecord
 from shipper.sink import Sink, make_sink
 from shipper.sink.syslog import Settings
-from shipper.sink.wire import Address, Tls, connect
+from shipper.sink.wire import Address, Tls, await_readable, connect
 
 # By hand from <syslog.h> and RFC 5424 6.2.1, not from the program's own table.
 FACILITIES = (
@@ -170,6 +170,12 @@ def test_every_facility_and_priority(
     }
 
 
+def test_unix_finds_a_stream_socket_too() -> None:
+    daemon = shared(syslog_ng)
+    messages = delivered(daemon, Settings(path=str(daemon.stream)), [failed_login("by stream")])
+    assert "by stream" in messages[0]["text"]
+
+
 def test_lines_by_choice() -> None:
     daemon = shared(rsyslog)
     target = settings(daemon, "tcp", framing="lf", format="rfc3164")
@@ -213,7 +219,7 @@ def test_a_daemon_that_restarted_costs_no_failed_delivery(start: Start, way: str
 def test_a_certificate_of_another_authority_is_not_trusted(start: Start, tmp_path: Path) -> None:
     daemon = shared(start)
     stranger = Authority(tmp_path)
-    for tls in (Tls(ca_file=str(stranger.file)), Tls()):
+    for tls in (Tls(ca_file=str(stranger.ca_file)), Tls()):
         target = Settings(transport="tls", host="127.0.0.1", port=daemon.tls, tls=tls)
         with closing(make_sink(target)) as sink:
             with pytest.raises(MisconfiguredError, match="not trusted"):
@@ -224,7 +230,7 @@ def test_a_certificate_of_another_authority_is_not_trusted(start: Start, tmp_pat
 @both
 def test_a_certificate_of_another_name_is_not_trusted(start: Start) -> None:
     daemon = shared(start)
-    tls = Tls(ca_file=str(daemon.authority.file), server_name="somebody.else")
+    tls = Tls(ca_file=str(daemon.authority.ca_file), server_name="somebody.else")
     target = Settings(transport="tls", host="127.0.0.1", port=daemon.tls, tls=tls)
     with closing(make_sink(target)) as sink, pytest.raises(MisconfiguredError, match="Hostname"):
         sink.prepare()
@@ -232,20 +238,23 @@ def test_a_certificate_of_another_name_is_not_trusted(start: Start) -> None:
 
 @both
 def test_a_server_that_wants_our_certificate_gets_no_record_without(
-    start: Start, tmp_path: Path
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A refusal always comes; a slow machine only needs the patience.
+    monkeypatch.setattr("shipper.sink.wire.TLS_VERDICT_SECONDS", 30)
     daemon = shared(start)
     since = daemon.output.stat().st_size
     stranger = Authority(tmp_path)
-    certificate, key = stranger.issue("stranger")
-    authority = str(daemon.authority.file)
+    certificate, key = stranger.pair("stranger")
+    authority = str(daemon.authority.ca_file)
     for tls in (
         Tls(ca_file=authority),
         Tls(ca_file=authority, certificate_file=str(certificate), key_file=str(key)),
     ):
         target = Settings(transport="tls", host="127.0.0.1", port=daemon.mutual, tls=tls)
         with closing(make_sink(target)) as sink, pytest.raises(UnavailableError):
-            sink.deliver(batch(failed_login()))
+            sink.prepare()
+    monkeypatch.undo()
     with closing(make_sink(settings(daemon, "mutual"))) as sink:
         sink.deliver(batch(failed_login("welcome")))
     (message,) = daemon.received(since, lambda found: len(found) >= 1)
@@ -259,11 +268,11 @@ def test_tls_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
 
 
 @contextmanager
-def receiver(
-    serve: Callable[[socket.socket], None],
-) -> Iterator[int]:
+def receiver(serve: Callable[[socket.socket], None], *, receive_buffer: int = 0) -> Iterator[int]:
     """A receiver that treats each connection as `serve` says; gives its port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
+        if receive_buffer:
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
 
         def accept() -> None:
             while True:
@@ -293,16 +302,54 @@ def flood(sink: Sink, record: AuditRecord) -> None:
         sink.deliver(batch(*[record] * 100))
 
 
-def test_a_receiver_that_stops_reading_is_a_timeout() -> None:
+@contextmanager
+def deaf_receiver(receive_buffer: int = 0) -> Iterator[int]:
+    """A receiver that accepts and never reads."""
     done = threading.Event()
+    with receiver(lambda _connection: done.wait() and None, receive_buffer=receive_buffer) as port:
+        try:
+            yield port
+        finally:
+            done.set()
+
+
+def test_a_receiver_that_stops_reading_is_a_timeout() -> None:
     record = failed_login()
     record.sqltext = "x" * 7000
-    with receiver(lambda _connection: done.wait() and None) as port:
-        with closing(tcp_sink(port, timeout_seconds=0.3)) as sink:
-            with pytest.raises(UnavailableError) as caught:
-                flood(sink, record)
-            assert caught.value.reason == "timeout"
-        done.set()
+    with deaf_receiver() as port, closing(tcp_sink(port, timeout_seconds=0.3)) as sink:
+        with pytest.raises(UnavailableError) as caught:
+            flood(sink, record)
+        assert caught.value.reason == "timeout"
+
+
+def test_bytes_that_only_our_own_kernel_has_are_not_delivered() -> None:
+    record = failed_login()
+    record.sqltext = "x" * 7000
+    with (
+        deaf_receiver(receive_buffer=4096) as port,
+        closing(tcp_sink(port, timeout_seconds=0.5)) as sink,
+        pytest.raises(UnavailableError, match="stopped reading"),
+    ):
+        sink.deliver(batch(*[record] * 12))  # fits into the send buffer: the write succeeds
+
+
+def test_a_receiver_that_left_with_our_bytes_unread_has_not_taken_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def serve(connection: socket.socket) -> None:
+        await_readable(connection, 30)  # and close, which says that nobody will read this
+
+    def acknowledged(connection: socket.socket, _timeout: float, _clock: object) -> None:
+        await_readable(connection, 30)
+
+    # The farewell may come after the acknowledgement; here it has come by then.
+    monkeypatch.setattr("shipper.sink.syslog_net.drain", acknowledged)
+    with (
+        receiver(serve) as port,
+        closing(tcp_sink(port)) as sink,
+        pytest.raises(UnavailableError, match="send to 127"),
+    ):
+        sink.deliver(batch(failed_login()))
 
 
 def test_a_receiver_that_resets_after_reading_a_part_has_not_taken_the_batch() -> None:
@@ -343,13 +390,19 @@ def test_a_farewell_is_noticed_before_anything_is_sent() -> None:
 def test_a_receiver_that_accepts_and_hangs_up_gets_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("shipper.sink.wire.VERDICT_SECONDS", 30)  # it is enough that it comes
-    with (
-        receiver(lambda _connection: None) as port,
-        closing(tcp_sink(port)) as sink,
-        pytest.raises(UnavailableError, match="at once"),
-    ):
-        sink.deliver(batch(failed_login()))
+    hang_up = threading.Event()
+
+    def patient(connection: socket.socket, _seconds: float) -> bool:
+        hang_up.set()
+        return await_readable(connection, 30)
+
+    monkeypatch.setattr("shipper.sink.wire.await_readable", patient)
+    with receiver(lambda _connection: hang_up.wait() and None) as port:
+        try:
+            with closing(tcp_sink(port)) as sink, pytest.raises(UnavailableError, match="at once"):
+                sink.deliver(batch(failed_login()))
+        finally:
+            hang_up.set()
 
 
 def test_dead_connections_are_given_up() -> None:

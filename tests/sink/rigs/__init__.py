@@ -14,6 +14,7 @@ from pathlib import Path
 from sink.rigs import fluentd, syslog
 from sink.rigs.base import Rig
 from sink.rigs.files import jsonl, sqlite
+from sink.rigs.opensearch import opensearch
 from sink.rigs.sql import on_mariadb, on_mysql
 
 RIGS: dict[str, Callable[[Path], AbstractContextManager[Rig]]] = {
@@ -29,6 +30,7 @@ RIGS: dict[str, Callable[[Path], AbstractContextManager[Rig]]] = {
     "syslog:udp": syslog.udp,
     "syslog:unix": syslog.unix,
     "syslog:unix-stream": syslog.unix_stream,
+    "opensearch": opensearch,
 }
 
 __all__ = ["RIGS", "Rig"]

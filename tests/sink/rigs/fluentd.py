@@ -64,7 +64,7 @@ def settings(*receivers: Receiver, **more: Any) -> Settings:
 def login(authority: Authority, **more: Any) -> dict[str, Any]:
     """What a secured receiver asks for."""
     return {
-        "tls": Tls(ca_file=str(authority.file)),
+        "tls": Tls(ca_file=str(authority.ca_file)),
         "shared_key": KEY,
         "username": USER,
         "password": PASSWORD,

@@ -63,11 +63,11 @@ def settings(daemon: Daemon, transport: str, **more: object) -> Settings:
     if transport.startswith("unix"):
         path = daemon.stream if transport == "unix-stream" else daemon.datagram
         return Settings(transport=transport, path=str(path), **more)  # type: ignore[arg-type]
-    tls = Tls(ca_file=str(daemon.authority.file))
+    tls = Tls(ca_file=str(daemon.authority.ca_file))
     if transport == "mutual":
-        certificate, key = daemon.authority.issue("client")
+        certificate, key = daemon.authority.pair("client")
         tls = Tls(
-            ca_file=str(daemon.authority.file),
+            ca_file=str(daemon.authority.ca_file),
             certificate_file=str(certificate),
             key_file=str(key),
         )

@@ -1,0 +1,1 @@
+"""Makes the files in `dashboards/` from tables of panels: `make dashboards`."""

@@ -1,0 +1,157 @@
+"""Setup: get, compare, put. Runs at every start and as `audit-shipper setup opensearch`.
+
+It writes what is missing or an older version of ours, so a second run writes nothing. An object of
+the same name that this program did not make is reported and left alone. Calls made, and no others:
+GET and PUT of the templates, of the ISM policy, and (`retention: own`) what retention.py says.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Final, Protocol
+
+import orjson
+from msgspec import Struct
+
+from shipper.document.fields import VERSION
+from shipper.sink.opensearch_resources import (
+    MANAGED_BY,
+    Resource,
+    is_ours,
+    policy,
+    same,
+    templates,
+)
+from shipper.sink.opensearch_settings import OpenSearchSettings
+from shipper.sink.opensearch_wire import StatusError
+
+
+class Caller(Protocol):
+    """What setup needs of a cluster."""
+
+    def call(
+        self, method: str, path: str, body: object = None, params: dict[str, str] | None = None
+    ) -> bytes:
+        """Make one call. Raises StatusError where the answer is not 2xx."""
+        ...
+
+
+class State(StrEnum):
+    """How setup found, or left, one object."""
+
+    SAME = "unchanged"
+    MADE = "created"
+    RENEWED = "updated"
+    KEPT = "kept"  # the operator's own
+    NEWER = "newer"  # written by a later version of this program: left alone
+    FOREIGN = "foreign"
+    DENIED = "denied"
+    ABSENT = "absent"  # the cluster has no such thing: the ISM plugin
+
+
+# States in which the object is not what the sink needs.
+TROUBLES: Final = (State.FOREIGN, State.DENIED, State.ABSENT)
+
+
+class Step(Struct, frozen=True):
+    """What came of one object."""
+
+    state: State
+    path: str
+    body: dict[str, Any]
+    detail: str = ""
+
+
+class Setup:
+    """One run over all objects. `write=False` looks and says what it would do."""
+
+    def __init__(
+        self, cluster: Caller, settings: OpenSearchSettings, *, write: bool = True
+    ) -> None:
+        """Take what to look at and how."""
+        self._cluster = cluster
+        self._settings = settings
+        self._write = write
+
+    def run(self) -> list[Step]:
+        """Make everything; one step an object, in order.
+
+        Raises StatusError where the cluster fails rather than refuses: then nothing is known.
+        """
+        steps = []
+        if self._settings.retention == "ism":
+            steps.append(self._policy(policy(self._settings)))
+        steps += [self._template(each) for each in templates(self._settings)]
+        return steps
+
+    def _template(self, wanted: Resource) -> Step:
+        try:
+            answer = orjson.loads(self._cluster.call("GET", wanted.path))
+        except StatusError as error:
+            if error.status == 404:
+                return self._put(wanted, State.MADE)
+            return _denied(wanted, error)
+        (found,) = answer.get("component_templates") or answer["index_templates"]
+        body = found.get("component_template") or found["index_template"]
+        # Both ways: what we do not want any more (`data_stream`) counts too.
+        equal = same(wanted.body, body) and same(body, wanted.body)
+        return self._compared(wanted, body.get("_meta"), equal=equal)
+
+    def _policy(self, wanted: Resource) -> Step:
+        try:
+            found = orjson.loads(self._cluster.call("GET", wanted.path))
+        except StatusError as error:
+            if error.status == 404:
+                return self._put(wanted, State.MADE)
+            # A core without the plugin knows no such path; Amazon's always has it.
+            if error.status == 400 and b"no handler found" in error.answer:
+                return Step(State.ABSENT, wanted.path, wanted.body, _NO_ISM)
+            return _denied(wanted, error)
+        description = str(found["policy"].get("description"))
+        owner, _, rest = description.partition(" ")
+        version = rest.partition(":")[0]
+        meta = {"managed_by": owner, "version": int(version) if version.isdigit() else 0}
+        # Written only if nobody wrote it since: two shippers may start at once.
+        unless = {
+            "if_seq_no": str(found["_seq_no"]),
+            "if_primary_term": str(found["_primary_term"]),
+        }
+        return self._compared(wanted, meta, unless, equal=same(wanted.body, found))
+
+    def _compared(
+        self, wanted: Resource, meta: Any, unless: dict[str, str] | None = None, *, equal: bool
+    ) -> Step:
+        if not wanted.owned:
+            return Step(State.KEPT, wanted.path, wanted.body)
+        if not is_ours(meta):
+            detail = f"{wanted.path} exists and is not {MANAGED_BY}'s: rename it, or `index`"
+            return Step(State.FOREIGN, wanted.path, wanted.body, detail)
+        if int(meta.get("version") or 0) > VERSION:
+            return Step(State.NEWER, wanted.path, wanted.body)
+        if equal:
+            return Step(State.SAME, wanted.path, wanted.body)
+        return self._put(wanted, State.RENEWED, unless)
+
+    def _put(self, wanted: Resource, state: State, unless: dict[str, str] | None = None) -> Step:
+        if self._write:
+            try:
+                self._cluster.call("PUT", wanted.path, wanted.body, unless)
+            except StatusError as error:
+                if error.status != 409:
+                    return _denied(wanted, error)
+                # Another shipper was faster; it writes the same.
+                state = State.SAME
+        return Step(state, wanted.path, wanted.body)
+
+
+_NO_ISM: Final = (
+    "this cluster has no Index State Management plugin, so nothing will delete old indexes: "
+    "set `retention: own`, or `retention: off` where something else does it"
+)
+
+
+def _denied(wanted: Resource, error: StatusError) -> Step:
+    """Take a no for a no; what is no answer at all goes on as an error."""
+    if error.status not in (400, 403):
+        raise error
+    return Step(State.DENIED, wanted.path, wanted.body, str(error))

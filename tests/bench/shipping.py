@@ -1,0 +1,49 @@
+"""The work of a lane to OpenSearch, without its files: join sessions, batch, encode, gzip, post."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+
+from bench.http_sink import running
+
+from shipper.model import Block
+from shipper.refine.sessions import Sessions
+from shipper.sink import Batch, Receipt
+from shipper.sink.opensearch import OpenSearchSink, Settings
+
+SEGMENT = "00112233445566778899aabbccddeeff"
+
+
+def batches(blocks: Iterable[Block], size: int) -> Iterator[Batch]:
+    """Cut blocks into batches as a lane does, sessions joined."""
+    sessions, waiting = Sessions(), list[Block]()
+    for block in blocks:
+        sessions.join(block.records)
+        waiting.append(block)
+        if block.end - waiting[0].start >= size:
+            yield Batch(SEGMENT, "audit.log", waiting)
+            waiting = []
+    if waiting:
+        yield Batch(SEGMENT, "audit.log", waiting)
+
+
+def ship(blocks: Iterable[Block], settings: Settings) -> int:
+    """Deliver everything, with as many requests in flight as the sink wants."""
+    stored, under_way = 0, deque[Future[Receipt]]()
+    with closing(OpenSearchSink(settings)) as sink, ThreadPoolExecutor(sink.in_flight) as pool:
+        sink.prepare()
+        for batch in batches(blocks, sink.batch_bytes):
+            if len(under_way) == sink.in_flight:
+                stored += under_way.popleft().result().new
+            under_way.append(pool.submit(sink.deliver, batch))
+        stored += sum(each.result().new for each in under_way)
+    return stored
+
+
+def to_http_sink(blocks: Iterable[Block]) -> int:
+    """Ship to the server that is never the bottleneck."""
+    with running() as url:
+        return ship(blocks, Settings(urls=(url,), setup="off", retention="off"))
