@@ -22,8 +22,8 @@ from shipper.notices import Tell, Trouble
 
 # How often the drain looks whether everything is shipped.
 LOOK_SECONDS: Final = 0.05
-# Settings of what outlives a reload: the lock, records' identity, processes, endpoint and log.
-FIXED: Final = ("state", "instance", "workers", "http", "log")
+# Settings of what outlives a reload: lock, records' identity, processes, endpoint, our own files.
+FIXED: Final = ("state", "instance", "workers", "http", "log", "alerts")
 
 
 class Wish(Enum):

@@ -150,7 +150,7 @@ def _comment(lines: list[str], node: ast.AnnAssign) -> str:
     beside = [line.partition("  # ")[2] for line in lines[first : last + 1] if "  # " in line]
     texts = [_NOQA.sub("", text).strip().removeprefix("#").strip() for text in (*above, *beside)]
     text = " ".join(filter(None, texts))
-    is_sentence = re.match(r"[a-z]+\b(?!:)", text) is not None
+    is_sentence = re.match(r"[a-z]+(?=[ ,;.]|$)", text) is not None
     return text[:1].upper() + text[1:] if is_sentence else text
 
 

@@ -35,7 +35,7 @@ def test_the_example_loads_and_has_every_kind_of_source_and_sink() -> None:
 
     config = load(text, {"HOSTNAME": "db1"}, secret)
     assert config.instance == "db1"
-    assert len(read) == 5
+    assert len(read) == 6
     kinds = {str(each.__struct_config__.tag) for each in (*config.sources, *config.sinks)}
     # Standard input ends; it has no place beside logs that do not.
     assert kinds == {*SOURCES, *SINKS} - {"stdin"}
