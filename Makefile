@@ -22,7 +22,7 @@ KILLS ?= 300
 # The oldest Python that must do: Debian 12's own is 3.11.2.
 OLDEST ?= /usr/bin/python3
 
-.PHONY: setup run test oldest check fmt bench crash dashboards pictures demo detection fuzz servers clean
+.PHONY: setup run test oldest check fmt bench crash dashboards pictures demo detection fuzz kubernetes servers clean
 
 setup: $(VENV)/.ready
 
@@ -61,6 +61,7 @@ bench: setup
 	$(BIN)/python tests/bench/bench.py
 	$(BIN)/python tests/bench/sql.py
 	PYTHONPATH=.:tests $(BIN)/python -m bench.watching
+	$(BIN)/python tests/bench/daemon.py
 
 demo: setup
 	$(BIN)/python tests/proof/stack.py
@@ -75,6 +76,9 @@ fuzz: setup
 crash: setup
 	$(BIN)/python tests/crash/crash.py --kills $(KILLS)
 	$(BIN)/python tests/crash/crash.py --kills $(KILLS) --power-loss
+	$(BIN)/python tests/crash/many.py
+	$(BIN)/python tests/crash/outage.py
+	$(BIN)/python tests/crash/opensearch.py --kills $(KILLS)
 
 dashboards: setup
 	$(BIN)/python -m dashboards.generator
@@ -82,8 +86,19 @@ dashboards: setup
 pictures: setup
 	$(BIN)/python tests/boards/pictures.py
 
+# Charts and image on a real API server and a real kubelet, built from Go's modules.
+kubernetes: setup
+	tests/servers/install-kubernetes
+	REQUIRE_CLUSTER=1 $(BIN)/pytest tests/charts tests/image
+
 servers:
 	tests/servers/install
+
+# Needs buildah or podman. Other bases: make image IMAGE_OPTIONS="--build-arg=BASE=..."
+IMAGE ?= audit-shipper:$(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' shipper/__init__.py)
+image:
+	buildah bud --timestamp=0 --tag=$(IMAGE) --build-arg=VERSION=$(lastword $(subst :, ,$(IMAGE))) \
+		--build-arg=REVISION=$$(git rev-parse HEAD) $(IMAGE_OPTIONS) --file=Containerfile .
 
 clean:
 	rm -rf $(VENV) build .cache .servers

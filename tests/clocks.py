@@ -24,3 +24,7 @@ class FakeClock:
 
     def move(self, seconds: float) -> None:
         self.passed += seconds
+
+    def set(self, seconds: float) -> None:
+        """Let somebody set the clock so much forward."""
+        self._start += seconds

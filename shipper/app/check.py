@@ -78,7 +78,8 @@ def _files(source: FileSettings, config: Config, clock: Clock) -> Iterator[str]:
             continue
         try:
             with closing(open_stream(fd, path, passwords)) as stream:
-                unknown = stream.read(0, 1) and identify(stream, path, whole=True) is None
+                found = identify(stream, path, whole=True) if stream.read(0, 1) else None
+                unknown = stream.read(0, 1) and not (found and found.first_time)
         except ShipperError as error:
             yield str(error)
             continue

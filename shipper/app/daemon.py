@@ -22,6 +22,8 @@ from shipper.notices import Tell, Trouble
 
 # How often the drain looks whether everything is shipped.
 LOOK_SECONDS: Final = 0.05
+# Settings of what outlives a reload: the lock, records' identity, processes, endpoint and log.
+FIXED: Final = ("state", "instance", "workers", "http", "log")
 
 
 class Wish(Enum):
@@ -105,19 +107,26 @@ class Daemon:
                 raise error
 
     def _replace(self) -> None:
-        """Take a new configuration; keep the old one if the new one is bad."""
+        """Take a new configuration; keep the old one if the new one is bad or does not start."""
+        before = self._config
         try:
             config = self._reload()
-            if config.state != self._config.state:
-                raise UsageError("`state` cannot change while running: restart instead")
+            changed = [each for each in FIXED if getattr(config, each) != getattr(before, each)]
+            if changed:
+                text = f"{', '.join(changed)} cannot change while running: restart instead"
+                raise UsageError(text)
+            self._halt()
+            self._config = config
+            self._start()
         except ShipperError as error:
             self._tell(Trouble("", "", f"the configuration stays as it was: {error}"))
             self._observation.metrics.reloaded(good=False)
+            if self._config is not before:
+                self._halt()
+                self._config = before
+                self._start()
             return
         self._observation.metrics.reloaded(good=True)
-        self._halt()
-        self._config = config
-        self._start()
 
     def _drain(self) -> list[Remainder]:
         """Ship on until the logs are quiet, or time is up."""

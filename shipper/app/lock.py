@@ -37,6 +37,10 @@ class StateLock:
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
 
+    def fileno(self) -> int:
+        """Give the descriptor: processes that inherit it hold the directory too."""
+        return self._fd
+
     def close(self) -> None:
         """Let others have the directory."""
         os.close(self._fd)

@@ -98,14 +98,17 @@ class RunningSource:
         self.state = State(state / f"{self.name}.db", instance=config.instance)
         self.dead_letters = DeadLetters(state / f"{self.name}.dead-letters.ndjson")
         self._decoding = decoding_of(settings, clock.now())
-        self._input = open_input(
-            settings, config, self._decoding, Surroundings(self.name, clock, tell)
-        )
+        around = Surroundings(self.name, clock, tell)
+        try:
+            self._input = open_input(settings, config, self._decoding, around)
+        except Exception:
+            self.state.close()
+            raise
         self.catalog = self._open_catalog()
         self._feed = Feed(self.catalog, self._decoding, len(sinks))
         self._done: dict[str, set[str]] = {}
-        around = SinkSurroundings(clock, tell, config.instance, self.name)
-        self._sinks = [make(each, around) for each in sinks]
+        around_sinks = SinkSurroundings(clock, tell, config.instance, self.name)
+        self._sinks = [make(each, around_sinks) for each in sinks]
         self._begin([name_of(each) for each in sinks])
         self.lanes = [
             self._lane(each, sink, first=index == 0)

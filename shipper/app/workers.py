@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from shipper.app.lock import StateLock
 from shipper.config import Config
 from shipper.errors import UsageError
 
@@ -45,15 +46,19 @@ class Share(Struct, frozen=True):
         return msgspec.structs.replace(config, sources=sources, http=http)
 
 
-def run_workers(command: Sequence[str], count: int) -> int:
-    """Run `command` with `--worker INDEX/COUNT` in as many processes; the worst exit status."""
-    workers = [
-        subprocess.Popen(  # noqa: S603 ourselves, with the operator's own arguments
-            [sys.executable, "-m", "shipper", *command, "--worker", f"{index}/{count}"]
-        )
-        for index in range(count)
-    ]
-    with _passing_signals_on(workers):
+def run_workers(command: Sequence[str], count: int, lock: StateLock) -> int:
+    """Run `command` with `--worker INDEX/COUNT` in as many processes; the worst exit status.
+
+    They hold `lock` as long as they live: should the parent be killed, nobody else gets in.
+    """
+    workers: list[subprocess.Popen[bytes]] = []
+    with _passing_signals_on(workers) as asked:
+        for index in range(count):
+            part = [sys.executable, "-m", "shipper", *command, "--worker", f"{index}/{count}"]
+            workers.append(subprocess.Popen(part, pass_fds=[lock.fileno()]))  # noqa: S603 ourselves
+        for number in asked:  # what came meanwhile may have missed some
+            for each in workers:
+                each.send_signal(number)
         running = {worker.pid: worker for worker in workers}
         worst = 0
         while running:
@@ -69,8 +74,11 @@ def run_workers(command: Sequence[str], count: int) -> int:
 
 
 @contextmanager
-def _passing_signals_on(workers: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
+def _passing_signals_on(workers: Sequence[subprocess.Popen[bytes]]) -> Iterator[list[int]]:
+    asked: list[int] = []
+
     def answer(number: int, _frame: FrameType | None) -> None:
+        asked.append(number)
         for worker in workers:
             if worker.returncode is None:
                 worker.send_signal(number)
@@ -80,7 +88,7 @@ def _passing_signals_on(workers: Sequence[subprocess.Popen[bytes]]) -> Iterator[
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     }
     try:
-        yield
+        yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -31,8 +31,8 @@ def run(context: click.Context, path: str, worker: str | None) -> None:
     config = load_file(path)
     workers = min(config.workers, len(config.sources))
     if worker is None and workers > 1:
-        with closing(StateLock(Path(config.state))):
-            context.exit(run_workers(["run", "-c", path], workers))
+        with closing(StateLock(Path(config.state))) as held:
+            context.exit(run_workers(["run", "-c", path], workers, held))
     share = Share(0, 1) if worker is None else Share.parse(worker)
 
     def load() -> Config:

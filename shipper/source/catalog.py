@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from shipper.errors import UnavailableError
 from shipper.notices import Opened, Rotated, Truncated
 from shipper.source.base import Surroundings
 from shipper.source.finder import Finder, Found, key_of
@@ -75,6 +76,7 @@ class Catalog:
         """Take over what earlier processes knew: what was shipped, and what was not yet."""
         with self.changed:
             self._finished.update(finished)
+            self._hold.forget(finished)
             self._segments += unfinished.values()
 
     def read(self, segment: Segment, offset: int, size: int) -> bytes:
@@ -186,10 +188,13 @@ class Catalog:
         """See whether an open file grew, shrank, or was written anew in place."""
         if not isinstance(segment.stream, PlainStream):
             return False
-        size = os.fstat(segment.stream.fileno()).st_size
-        if size == segment.size:
-            return False
-        intact = segment.stream.read(0, len(segment.head)) == segment.head
+        try:
+            size = os.fstat(segment.stream.fileno()).st_size
+            if size == segment.size:
+                return False
+            intact = segment.stream.read(0, len(segment.head)) == segment.head
+        except (OSError, UnavailableError):
+            return False  # not now; a lane that reads it tells
         if not intact or size < segment.items_end:
             self._around.tell(Truncated(self._around.source, segment.path, size, segment.items_end))
             if segment.key is not None:

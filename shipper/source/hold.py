@@ -9,7 +9,8 @@ fs.protected_hardlinks), the open descriptor keeps the bytes as long as this pro
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +34,7 @@ class Hold:
         self._told: set[str] = set()  # segments whose danger is announced
         # Segment -> its link; read from the folder once, because nobody else changes it.
         self._links: dict[str, Path] = {}
-        if folder.is_dir():
+        with suppress(OSError):  # not made yet, or not readable now
             for path in folder.iterdir():
                 self._links[path.name[:ID_CHARACTERS]] = path
 
@@ -95,12 +96,23 @@ class Hold:
     def _let_go(self, segment: Segment) -> None:
         path = self._links.pop(segment.id, None)
         if path is not None:
-            path.unlink(missing_ok=True)
+            _remove(path)
+
+    def forget(self, shipped: Collection[str]) -> None:
+        """Remove the links of these segments: a process that ended may not have come to it."""
+        for segment in self._links.keys() & set(shipped):
+            _remove(self._links.pop(segment))
 
     def _announce(self, segment: Segment, size: int, why: str) -> None:
         if segment.id not in self._told:
             self._told.add(segment.id)
             self._tell(Endangered(self._source, segment.path, size, why))
+
+
+def _remove(path: Path) -> None:
+    """Remove a link; what the disk does not let us remove is tried at the next start."""
+    with suppress(OSError):
+        path.unlink()
 
 
 class NoHold(Hold):

@@ -33,7 +33,7 @@ from msgspec import Struct
 
 CONFIG = """\
 state: {folder}/state
-drain_seconds: 120
+drain_seconds: 1200
 sources:
 - type: file
   name: main
@@ -46,7 +46,7 @@ sinks:
 """
 # A daemon on a busy machine takes seconds to start: kills hit its start as well as its work.
 LIFE_SECONDS_MAX = 4.0
-DRAIN_SECONDS_MAX = 180
+DRAIN_SECONDS_MAX = 1260
 
 
 class Outcome(Struct):

@@ -70,7 +70,7 @@ def main() -> None:
     for seed in range(asked.seed, asked.seed + asked.stories):
         try:
             story(seed, asked.steps)
-        except Exception:  # noqa: BLE001 whatever it is, the seed is what counts
+        except Exception:  # noqa: BLE001 the next story is another one
             failed += 1
             print(f"--- seed {seed}\n{traceback.format_exc()}", flush=True)
     print(f"{asked.stories} stories of {asked.steps} steps from seed {asked.seed}: {failed} failed")

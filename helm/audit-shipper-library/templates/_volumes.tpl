@@ -1,0 +1,78 @@
+{{- define "audit-shipper.volumeMounts" -}}
+{{- $host := include "audit-shipper.host" . | fromYaml -}}
+- name: {{ $host.volume }}
+  mountPath: {{ $host.mountPath }}
+  {{- with $host.subPath }}
+  subPath: {{ . }}
+  {{- end }}
+  readOnly: true
+- name: audit-shipper-config
+  mountPath: /etc/audit-shipper
+  readOnly: true
+- name: {{ eq $host.claim "shared" | ternary $host.volume "audit-shipper-state" }}
+  mountPath: /var/lib/audit-shipper
+  {{- if eq $host.claim "shared" }}
+  subPath: audit-shipper
+  {{- end }}
+- name: audit-shipper-tmp
+  mountPath: /tmp
+{{- range .Values.secrets }}
+- name: audit-shipper-{{ .name }}
+  mountPath: /run/secrets/{{ .name }}
+  readOnly: true
+{{- end }}
+{{- range .Values.configMaps }}
+- name: audit-shipper-{{ .name }}
+  mountPath: /run/config/{{ .name }}
+  readOnly: true
+{{- end }}
+{{- end }}
+
+{{/* Everything but the log's own volume, which is the server's, and a claimed state. */}}
+{{- define "audit-shipper.volumes" -}}
+{{- $host := include "audit-shipper.host" . | fromYaml -}}
+- name: audit-shipper-config
+  configMap: {name: {{ include "audit-shipper.configName" . }}}
+{{- if eq $host.claim "ephemeral" }}
+- name: audit-shipper-state
+  ephemeral:
+    volumeClaimTemplate:
+      spec:
+        {{- include "audit-shipper.claimSpec" . | nindent 8 }}
+{{- else if eq $host.claim "empty" }}
+- name: audit-shipper-state
+  emptyDir: {sizeLimit: {{ .Values.state.size }}}
+{{- end }}
+- name: audit-shipper-tmp
+  emptyDir: {sizeLimit: 64Mi}
+{{- range .Values.secrets }}
+- name: audit-shipper-{{ .name }}
+  secret: {secretName: {{ .secretName }}}
+{{- end }}
+{{- range .Values.configMaps }}
+- name: audit-shipper-{{ .name }}
+  configMap: {name: {{ .configMapName }}}
+{{- end }}
+{{- end }}
+
+{{- define "audit-shipper.claimSpec" -}}
+accessModes: [ReadWriteOnce]
+{{- with .Values.state.storageClassName }}
+storageClassName: {{ . }}
+{{- end }}
+resources: {requests: {storage: {{ .Values.state.size }}}}
+{{- end }}
+
+{{/* A list of one, for `volumeClaimTemplates` of a StatefulSet. */}}
+{{- define "audit-shipper.volumeClaimTemplates" -}}
+- metadata: {name: audit-shipper-state}
+  spec:
+    {{- include "audit-shipper.claimSpec" . | nindent 4 }}
+{{- end }}
+
+{{/* A list of one, for `sidecarPVCs` of the Percona operators. */}}
+{{- define "audit-shipper.sidecarPVCs" -}}
+- name: audit-shipper-state
+  spec:
+    {{- include "audit-shipper.claimSpec" . | nindent 4 }}
+{{- end }}

@@ -1,0 +1,135 @@
+"""What the commands beside the daemon find: mistakes, gaps, letters."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from app.running import JSONL, configure, daemon, users
+from command import audit_shipper
+from lane.logs import Log, json_row
+from servers import free_port
+from servers.waiting import until
+from sink.rigs.sql import ACCOUNT, PASSWORD, SqlRig, on_mariadb
+
+
+def test_a_configuration_names_all_its_mistakes_at_once(tmp_path: Path) -> None:
+    config = configure(
+        tmp_path,
+        sources="{type: file, pth: x, poll_seconds: fast}, {type: tail}",
+        sinks="{type: jsonl, path: x, sources: [nobody]}",
+        more="workers: 0\nstat: y",
+    )
+    for command in ("run", "check"):
+        refused = audit_shipper(command, "-c", config)
+        assert refused.returncode == 2
+        said = refused.stderr.decode()
+        for mistake in (
+            "line 2: sources[0].pth: is not a setting; did you mean path?",
+            "line 2: sources[0].poll_seconds: ",
+            "line 2: sources[0]: path is missing",
+            "line 2: sources[1].type: 'tail' is none of ",
+            "line 5: workers: ",
+            "line 6: stat: is not a setting; did you mean state?",
+        ):
+            assert mistake in said, said
+    assert not (tmp_path / "state").exists()
+    assert audit_shipper("run", "-c", tmp_path / "missing.yaml").returncode == 2
+
+
+def test_check_finds_everything_at_once_and_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "main.log").write_text("no audit log\nbut something else\n")
+    (tmp_path / "other.log").write_bytes(b"Salted__12345678" + bytes(64))
+    (tmp_path / "state").write_text("a file")
+    port = free_port()
+    config = configure(
+        tmp_path,
+        sources=f"{{type: file, name: main, path: {tmp_path}/main.log}}, "
+        f"{{type: file, name: other, path: {tmp_path}/other.log}}, "
+        f"{{type: file, name: nowhere, path: {tmp_path}/missing/audit.log}}",
+        sinks=f"{{type: jsonl, path: '{tmp_path}/missing/{{source}}.jsonl'}}, "
+        f"{{type: syslog, transport: tcp, host: 127.0.0.1, port: {port}}}",
+    )
+    before = sorted(tmp_path.iterdir())
+    checked = audit_shipper("check", "-c", config)
+    assert checked.returncode == 1
+    found = checked.stdout.decode()
+    for finding in (
+        f"state: {tmp_path}/state is not a directory",
+        f"source main: {tmp_path}/main.log holds no record of a known format",
+        f"source other: {tmp_path}/other.log: no known password opens it",
+        f"source nowhere: path: the folder {tmp_path}/missing does not exist",
+        f"sink jsonl: the folder {tmp_path}/missing does not exist",
+        "sink syslog: ",
+    ):
+        assert finding in found, found
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_verify_names_missing_numbers(tmp_path: Path) -> None:
+    log = Log(tmp_path / "main.log")
+    log.write(5)
+    log.number += 3  # the server wrote them; somebody took them out
+    log.write(5)
+    config = configure(tmp_path)
+    with daemon(config) as running:
+        until(lambda: len(users(tmp_path)) == 10)
+        assert running.stop() == 0, running.log
+    verified = audit_shipper("verify", "-c", config)
+    assert verified.returncode == 1
+    said = verified.stdout.decode()
+    assert "main → jsonl: 3 record numbers missing between 1 and 13 of 2026-11-23T10:00:00" in said
+    assert said.splitlines()[-1].startswith("NOT complete: 1 segments, 10 records")
+    log.close()
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[SqlRig]:
+    with on_mariadb(tmp_path) as made:
+        yield made
+
+
+def test_letters_are_listed_shown_and_replayed_into_a_real_server(
+    tmp_path: Path, rig: SqlRig
+) -> None:
+    log = Log(tmp_path / "main.log")
+    rig.sink().create()
+    rig.root("ALTER TABLE audit_data ADD CONSTRAINT nobody CHECK (info NOT LIKE '%\"u3\"%')")
+    (tmp_path / "password").write_text(PASSWORD)
+    sql = (
+        f"{{type: sql, url: 'mysql://{ACCOUNT}@127.0.0.1:{rig.server.port}/{rig.database}', "
+        f"password_file: {tmp_path}/password}}"
+    )
+    config = configure(tmp_path, sinks=f"{sql}, {JSONL.format(folder=tmp_path)}")
+    log.write(6)
+    log.write_text('{"audit_record":{"name":\x1b[31m}}\n')
+    log.write_text(json_row(7))
+    log.close()
+    with daemon(config) as running:
+        until(lambda: len(users(tmp_path)) >= 7)
+        until(lambda: rig.count() == 6)
+        assert running.stop() == 0, running.log
+    listed = audit_shipper("dead-letters", "list", "-c", config)
+    assert listed.returncode == 0
+    assert b"main sql invalid: 1, first " in listed.stdout
+    assert b"main (unreadable) " in listed.stdout
+    assert b"\x1b" not in listed.stdout
+    shown = audit_shipper("dead-letters", "show", "-c", config, "--sink", "sql").stdout
+    (letter,) = map(json.loads, shown.splitlines())
+    assert letter["record"]["user"] == "u3"
+    assert letter["bytes"] == json_row(3)
+
+    replay = ("dead-letters", "replay", "-c", config)
+    still = audit_shipper(*replay)
+    assert still.returncode == 1
+    assert b"1 letters are still refused" in still.stderr
+    rig.root("ALTER TABLE audit_data DROP CONSTRAINT nobody")
+    done = audit_shipper(*replay)
+    assert (done.returncode, done.stderr) == (0, b"1 letters delivered\n")
+    assert rig.count() == 7
+    assert max(rig.held().values()) == 1
+    # Replaying is over with it; what no sink ever saw stays for a person to look at.
+    assert audit_shipper("dead-letters", "show", "-c", config, "--sink", "sql").stdout == b""
+    assert b"(unreadable)" in audit_shipper("dead-letters", "list", "-c", config).stdout

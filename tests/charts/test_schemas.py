@@ -1,0 +1,78 @@
+"""Every rendered object against the schemas of every Kubernetes version that is promised."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from charts.helm import CHART, HOSTS, example_values, paste, template
+from charts.pods import workload
+from servers.kubernetes import HOME, need_made, program
+from servers.schemas import custom, versions
+
+VERSIONS = ("1.29.0", "1.33.0", "1.35.0", "1.37.0")
+
+
+@pytest.fixture(scope="session")
+def custom_schemas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    need_made("schemas", "crds")
+    folder = tmp_path_factory.mktemp("custom")
+    for path in (HOME / "crds").glob("*.yaml"):
+        for name, schema in custom(yaml.safe_load(path.read_text())).items():
+            (folder / name).write_text(json.dumps(schema))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def judge(text: str, version: str, custom_schemas: Path) -> subprocess.CompletedProcess[str]:
+    native = f"{HOME}/schemas/{{{{.NormalizedKubernetesVersion}}}}-standalone{{{{.StrictSuffix}}}}"
+    options = [
+        "-strict",
+        f"-kubernetes-version={version}",
+        f"-schema-location={native}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json",
+        f"-schema-location={custom_schemas}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json",
+    ]
+    return subprocess.run(
+        [program("kubeconform"), *options, "-"],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+
+
+def test_the_promised_versions_are_tried() -> None:
+    need_made("schemas")
+    known = versions(HOME / "schemas")
+    assert (VERSIONS[0], VERSIONS[-1]) == (known[0], known[-1])
+    assert yaml.safe_load((CHART / "Chart.yaml").read_text())["kubeVersion"] == ">=1.29.0-0"
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_examples_fit(host: str, version: str, custom_schemas: Path) -> None:
+    rendered = template(None, example_values(host))
+    judged = judge(rendered, version, custom_schemas)
+    assert judged.returncode == 0, judged.stdout + judged.stderr
+    pasted = paste([each for each in yaml.safe_load_all(rendered) if each], host)
+    pod = judge(yaml.safe_dump(workload(host, pasted)), version, custom_schemas)
+    assert pod.returncode == 0, pod.stdout + pod.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{apiVersion: monitoring.coreos.com/v1, kind: PodMonitor, metadata: {}, spec: {s: 1}}",
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: x}, dta: {}}",
+    ],
+)
+def test_a_typing_error_would_be_found(text: str, custom_schemas: Path) -> None:
+    judged = judge(text, VERSIONS[-1], custom_schemas)
+    assert judged.returncode != 0
+    assert "additional properties" in judged.stdout.lower()
