@@ -116,7 +116,7 @@ def ranking(bars: Sequence[tuple[str, float]], *, title: str) -> Html:
         y = index * height
         length = round(value / most * 380, 2)
         drawn += [
-            element("text", text(name, 28), x=192, y=y + 15, text_anchor="end"),
+            element("text", text(name, 20), x=192, y=y + 15, text_anchor="end"),
             element(
                 "rect",
                 element("title", text(f"{name}: {_number(value)}")),
@@ -184,7 +184,6 @@ STYLE: Final = """
 @media (prefers-color-scheme: dark) { :root { --ink:#e4e8ee; --soft:#98a4b3; --paper:#14181e;
   --card:#1d232b; --edge:#323b47; --blue:#6ba6e3; --red:#ec7063; --amber:#f0b24b;
   --green:#58c98b; } }
-.numbers { grid-template-columns:repeat(auto-fit, minmax(150px, 1fr)) }
 * { box-sizing:border-box }
 body { margin:0 auto; padding:16px; max-width:1180px; background:var(--paper); color:var(--ink);
   overflow-wrap:anywhere; font:15px/1.45 system-ui, "Segoe UI", "DejaVu Sans", sans-serif }
@@ -192,6 +191,7 @@ h1 { font-size:1.35rem; margin:0 } h2 { font-size:1.02rem; margin:0 0 8px }
 p { margin:4px 0 } .soft, figcaption, th { color:var(--soft) } .soft { font-size:.86rem }
 .grid { display:grid; gap:12px; grid-template-columns:repeat(auto-fit, minmax(250px, 1fr)) }
 .wide { grid-template-columns:repeat(auto-fit, minmax(420px, 1fr)) }
+.numbers { grid-template-columns:repeat(auto-fit, minmax(150px, 1fr)) }
 section, .card { background:var(--card); border:1px solid var(--edge); border-radius:8px;
   padding:12px 14px; margin:12px 0; min-width:0 }
 .grid > * { margin:0 }

@@ -271,6 +271,7 @@ _GUESSING: Final = (
         decimals=0,
         thresholds=bad_from(None, 1),
         columns={"rule": "Rule", "pod": "Pod"},
+        bars=False,
         no_value="none",
         runbook="MySQLAuditDetection",
     ),

@@ -429,7 +429,7 @@ _PROCESS: Final = (
                 "audit_shipper_config_last_reload_successful{$scope})"
             )
         ],
-        width=12,
+        width=16,
         height=6,
         bars=False,
         columns={
@@ -445,7 +445,7 @@ _PROCESS: Final = (
         "Size of the files of dead letters. They grow until somebody looks at them.",
         [Query("sum(audit_shipper_dead_letter_bytes{$scope})")],
         unit="bytes",
-        width=6,
+        width=4,
         height=6,
         thresholds=bad_from(1_048_576, 104_857_600),
         runbook="AuditShipperDeadLettering",
@@ -460,7 +460,7 @@ _PROCESS: Final = (
             )
         ],
         unit="bytes",
-        width=6,
+        width=4,
         height=6,
         thresholds=bad_from(None, 1),
         runbook="AuditShipperSourceGap",

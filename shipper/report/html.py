@@ -21,6 +21,8 @@ from shipper.report.seconds import rfc3339
 PLOT_BARS: Final = 12
 # Columns of the plot over time: more are thinner than a line. Then a column stands for more hours.
 PLOT_COLUMNS: Final = 120
+# A day: one hour alone would be one block as wide as the page.
+PLOT_HOURS_MIN: Final = 24
 
 _Name = Callable[[Any], str]
 
@@ -87,7 +89,8 @@ def _over_time(report: FailedLoginReport) -> Html:
     counts = report.by_hour.counts
     if not counts:
         return Html()
-    first, last = min(counts), max(counts)
+    last = max(counts)
+    first = min(*counts, last - PLOT_HOURS_MIN + 1)
     width = -(-(last - first + 1) // PLOT_COLUMNS)  # hours a column
     values = [0] * (-(-(last - first + 1) // width))
     for hour, count in counts.items():

@@ -13,7 +13,7 @@ from report.failing import HOSTILE_NAMES, row
 from servers.browser import DESK, PHONE, chromium, opened
 
 from shipper.detection import Detection, Sample
-from shipper.model import CONNECT, AuditRecord, Block
+from shipper.model import CONNECT, AuditRecord
 from shipper.notices import Detected, Refused, Trouble
 from shipper.observe.http import Endpoint, HttpSettings
 from shipper.observe.recent import Recent
@@ -60,7 +60,7 @@ def page() -> Iterator[Endpoint]:
     """The endpoint, with a page on which every text is hostile."""
     clock = FakeClock()
     recent = Recent(clock)
-    recent.see(Block(0, 0, [record(name) for name in NAMES], [], [], []), "audit")
+    recent.see([record(name) for name in NAMES], "audit")
     for number, name in enumerate(NAMES):
         found = Detection("source_burst", Sample(name, number), 20, 1, 2, user=name, source=name)
         recent.hear(Detected("audit", found))
