@@ -84,7 +84,6 @@ def page() -> Iterator[Endpoint]:
         endpoint.close()
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 def test_hostile_names_on_the_status_page(
     browser: Browser, page: Endpoint, size: dict[str, int]
@@ -113,7 +112,6 @@ def test_the_page_needs_the_password(browser: Browser, page: Endpoint) -> None:
         assert b"audit" not in reply.body()
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 def test_hostile_names_in_the_report(
     browser: Browser, tmp_path: Path, size: dict[str, int]

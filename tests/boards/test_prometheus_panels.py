@@ -52,7 +52,6 @@ def numbers(series: list[Any]) -> list[float]:
     ]
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("name", METRICS)
 def test_every_query_has_an_answer(played: Stage, name: str) -> None:
     made = board(name)
@@ -75,7 +74,6 @@ def value_of(played: Stage, name: str, title: str) -> dict[str, float]:
     }
 
 
-@pytest.mark.timeout(400)
 def test_what_panels_show_is_what_was_written(played: Stage) -> None:
     accounts = value_of(played, "logins", "Accounts refused")
     assert (accounts["root"], accounts[HOSTILE], accounts["report"]) == (30, 1, 1)
@@ -93,7 +91,6 @@ def test_what_panels_show_is_what_was_written(played: Stage) -> None:
     assert {"source_burst", "password_spray", "success_after_burst"} <= rules
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("name", METRICS)
 def test_grafanas_own_components_draw_every_panel(
     played: Stage, browser: Browser, name: str
@@ -116,7 +113,6 @@ def test_grafanas_own_components_draw_every_panel(
 # --- the status page of the same daemon --------------------------------------------------------
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 def test_the_status_page_in_a_browser(
     played: Stage, browser: Browser, size: dict[str, int]
@@ -140,7 +136,6 @@ def test_the_status_page_in_a_browser(
         assert it.page.evaluate("document.documentElement.scrollWidth") <= size["width"]
 
 
-@pytest.mark.timeout(400)
 def test_the_status_document(played: Stage) -> None:
     document = played.get("/status.json")
     (source,) = document["sources"]
