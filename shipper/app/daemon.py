@@ -169,6 +169,7 @@ def signals(daemon: Daemon) -> Iterator[None]:
         daemon.wish(wishes[signal.Signals(number)])
 
     before: dict[signal.Signals, Any] = {number: signal.signal(number, answer) for number in wishes}
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, wishes)
     try:
         yield
     finally:

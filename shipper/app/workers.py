@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from shipper.app import ANSWERED
 from shipper.app.lock import StateLock
 from shipper.config import Config
 from shipper.errors import UsageError
@@ -84,9 +85,9 @@ def _passing_signals_on(workers: Sequence[subprocess.Popen[bytes]]) -> Iterator[
                 worker.send_signal(number)
 
     before: dict[signal.Signals, Any] = {
-        number: signal.signal(number, answer)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        number: signal.signal(number, answer) for number in ANSWERED
     }
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ANSWERED)
     try:
         yield asked
     finally:

@@ -8,12 +8,14 @@ the state needs somebody's hand · 4 stopped before everything was shipped.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import Final
 
 import click
 
 from shipper import __version__
+from shipper.app import ANSWERED
 from shipper.cli.lazy import lazy_group
 from shipper.errors import MisconfiguredError, ShipperError
 from shipper.terminal import printable
@@ -43,6 +45,10 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line and exit with its status."""
+    if sys.argv[1:2] == ["run"]:
+        # Until the daemon can answer them. By default they would end it in the middle of starting,
+        # and as process 1 of a container it would never see them.
+        signal.pthread_sigmask(signal.SIG_BLOCK, ANSWERED)
     try:
         sys.exit(cli(standalone_mode=False))  # a command's own status, or None for 0
     except BrokenPipeError:
