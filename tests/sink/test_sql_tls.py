@@ -25,10 +25,10 @@ def secured() -> Iterator[tuple[MariaDb, Path]]:
     try:
         folder.chmod(0o755)  # the server is somebody else
         authority = Authority(folder)
-        certificate, key = authority.issue("db.example")
+        certificate, key = authority.pair("db.example")
         key.chmod(0o644)
         with mariadb(f"--ssl-cert={certificate}", f"--ssl-key={key}") as server:
-            yield server, authority.file
+            yield server, authority.ca_file
     finally:
         shutil.rmtree(folder)
 
@@ -58,7 +58,7 @@ def test_a_server_of_a_known_authority_is_trusted(rig: tuple[SqlRig, str]) -> No
 
 def test_a_server_of_an_unknown_authority_is_not(rig: tuple[SqlRig, str], tmp_path: Path) -> None:
     target, _ = rig
-    for ca_file in (None, str(Authority(tmp_path).file)):
+    for ca_file in (None, str(Authority(tmp_path).ca_file)):
         with (
             closing(target.sink(tls="verify", ca_file=ca_file)) as store,
             pytest.raises(MisconfiguredError, match="What to do: give the certificate"),

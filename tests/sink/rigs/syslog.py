@@ -41,7 +41,7 @@ class Syslog(Rig):
         messages = self.daemon.received(self._since, lambda found: len(found) >= expected)
         documents = [json.loads(message["text"]) for message in messages]
         return Counter(
-            (document["mysql"]["audit"]["segment"], document["log"]["offset"])
+            (document["log"]["segment"], document["log"]["offset"])
             for document in documents
         )
 
