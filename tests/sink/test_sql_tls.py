@@ -26,7 +26,7 @@ def secured() -> Iterator[tuple[MariaDb, Path]]:
         folder.chmod(0o755)  # the server is somebody else
         authority = Authority(folder)
         certificate, key = authority.pair("db.example")
-        key.chmod(0o644)
+        Path(key).chmod(0o644)
         with mariadb(f"--ssl-cert={certificate}", f"--ssl-key={key}") as server:
             yield server, authority.ca_file
     finally:
