@@ -55,7 +55,9 @@ class Lane:
         self._courier.restore(known.sink)
         self._at = {segment: cursor.offset for segment, cursor in known.cursors.items()}
         self._over = {segment for segment, cursor in known.cursors.items() if cursor.done}
-        self._asked: dict[str, tuple[int, bool]] = {}  # what a segment was like when it had nothing
+        self._asked: dict[
+            str, tuple[object, ...]
+        ] = {}  # what a segment was like when it had nothing
         self._troubled: set[str] = set()  # segments that cannot be read at present
         self._parcel: Parcel | None = None
         self._sent: deque[tuple[Parcel, Future[Receipt | None]]] = deque()
@@ -116,14 +118,14 @@ class Lane:
         return [each for each in self._fit.feed.catalog.segments() if each.id not in self._over]
 
     def _unasked(self, segment: Segment) -> bool:
-        return self._asked.get(segment.id) != (segment.size, segment.closed)
+        return self._asked.get(segment.id) != (segment.size, segment.closed, segment.key)
 
     def _next(self) -> tuple[Segment, Step | None] | None:
         """Find the oldest segment that has something: a step, or None for a loss at its end."""
         for segment in self._todo():
             if not self._unasked(segment):
                 continue
-            state = (segment.size, segment.closed)
+            state = (segment.size, segment.closed, segment.key)
             try:
                 step = self._fit.feed.take(segment, self._at.get(segment.id, 0), self._sessions)
             except DamagedError as error:

@@ -98,12 +98,24 @@ class Catalog:
             with segment.reading:
                 data = stream.read(offset, size)
                 whole = not data and (closed or stream.ended)
+                # Asked after reading: had the file been written anew before, it would show now.
+                intact = not data or _intact(segment, stream)
         finally:
             with self.changed:
                 segment.give_back()
+        if not intact:
+            self._notice(segment, stream)
+            return b""
         if whole and not segment.plain:
             self._end(segment, stream, offset)
         return data
+
+    def _notice(self, segment: Segment, stream: Stream) -> None:
+        """Hear from a reader that the file holds something else now."""
+        with self.changed:
+            if segment.stream is stream and isinstance(stream, PlainStream):
+                self._replaced(segment, os.fstat(stream.fileno()).st_size)
+                self.wake()
 
     def _end(self, segment: Segment, stream: Stream, size: int) -> None:
         """Note the plain size of a wrapped file, unless another took its place meanwhile."""
@@ -192,18 +204,22 @@ class Catalog:
             size = os.fstat(segment.stream.fileno()).st_size
             if size == segment.size:
                 return False
-            intact = segment.stream.read(0, len(segment.head)) == segment.head
+            intact = _intact(segment, segment.stream)
         except (OSError, UnavailableError):
             return False  # not now; a lane that reads it tells
         if not intact or size < segment.items_end:
-            self._around.tell(Truncated(self._around.source, segment.path, size, segment.items_end))
-            if segment.key is not None:
-                self._finder.forget(segment.key)
-            self._lose(segment)
+            self._replaced(segment, size)
             return True
         # Shrinking within what held no record: Enterprise before 5.7.21 takes its footer back.
         segment.size, segment.quiet_since, segment.closed = size, now, False
         return True
+
+    def _replaced(self, segment: Segment, size: int) -> None:
+        """Note that the file was cut, or written anew in place."""
+        self._around.tell(Truncated(self._around.source, segment.path, size, segment.items_end))
+        if segment.key is not None:
+            self._finder.forget(segment.key)
+        self._lose(segment)
 
     def _lose(self, segment: Segment) -> None:
         self._unnoted.append(segment)
@@ -291,3 +307,8 @@ class Catalog:
             changed |= segment.live != is_live
             segment.live = is_live
         return changed
+
+
+def _intact(segment: Segment, stream: Stream) -> bool:
+    """Whether a plain file still begins as the segment does."""
+    return not segment.plain or stream.read(0, len(segment.head)) == segment.head

@@ -156,6 +156,17 @@ def test_copytruncate_that_grew_past_the_old_end_is_noticed(world: World, target
     complete(world, target, log)
 
 
+def test_copytruncate_between_a_look_and_the_reading(world: World, target: Target) -> None:
+    log = Log(world.log)
+    log.write(2)
+    world.source.catalog.poll()
+    log.copy_truncate("audit.log.1")
+    log.write(2)  # as many bytes as were there: no look at the size would show it
+    world.source.lanes[0].turn()
+    complete(world, target, log)
+    assert len(world.told(Truncated)) == 1
+
+
 def test_truncation_without_a_copy_is_an_alarm_with_the_bytes_lost(
     world: World, target: Target
 ) -> None:

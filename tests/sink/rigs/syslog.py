@@ -41,8 +41,7 @@ class Syslog(Rig):
         messages = self.daemon.received(self._since, lambda found: len(found) >= expected)
         documents = [json.loads(message["text"]) for message in messages]
         return Counter(
-            (document["log"]["segment"], document["log"]["offset"])
-            for document in documents
+            (document["log"]["segment"], document["log"]["offset"]) for document in documents
         )
 
     @contextmanager
