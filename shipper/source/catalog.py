@@ -243,6 +243,8 @@ class Catalog:
         except OSError:
             key = None
         live = next((segment for segment in self._segments if segment.live), None)
+        if any(each.key is None and not each.closed for each in self._segments):
+            return True  # a copy may be in the making: growing, it does not change the folder
         if now - self._scanned >= SCAN_SECONDS or (live.key if live else None) != key:
             return True
         with suppress(OSError):

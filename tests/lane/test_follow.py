@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from lane.logs import XML_HEADER, Log, xml_row
-from lane.world import Target, World
+from lane.world import SETTLE, Target, World
 
 from shipper.model import Span
 from shipper.notices import Endangered, Finished, Lost, Truncated
@@ -165,6 +165,22 @@ def test_copytruncate_between_a_look_and_the_reading(world: World, target: Targe
     world.source.lanes[0].turn()
     complete(world, target, log)
     assert len(world.told(Truncated)) == 1
+
+
+def test_a_copy_that_is_still_being_written_is_waited_for(world: World, target: Target) -> None:
+    log = Log(world.log)
+    log.write(3)
+    world.source.catalog.poll()
+    text = log.path.read_bytes()
+    copy = log.path.with_name("audit.log.1")
+    copy.touch()
+    log.truncate()
+    log.write(1)
+    world.source.catalog.poll()  # the copy is empty, and the folder will not change any more
+    world.clock.move(SETTLE / 2)
+    copy.write_bytes(text)
+    world.source.catalog.poll()
+    complete(world, target, log)
 
 
 def test_truncation_without_a_copy_is_an_alarm_with_the_bytes_lost(

@@ -32,6 +32,7 @@ class Daemon(ABC):
     """A syslog daemon; it can be killed and started again at the same places."""
 
     program: ClassVar[str]
+    has_stream: ClassVar[bool] = False  # listens on a local stream socket too
 
     def __init__(self, folder: Path, authority: Authority) -> None:
         self.folder = folder
@@ -87,6 +88,9 @@ class Daemon(ABC):
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
                 probe.connect(str(self.datagram))
+            if self.has_stream:
+                with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+                    probe.connect(str(self.stream))
         except OSError:
             return False
         # A datagram port answers nobody, so the kernel's table is asked.
@@ -168,6 +172,7 @@ input(type="imuxsock" socket="{self.datagram}" ruleset="all" usePIDFromSystem="o
 
 class SyslogNg(Daemon):
     program = "syslog-ng"
+    has_stream = True
 
     def configuration(self) -> str:
         tls = (
