@@ -15,7 +15,7 @@ settings.register_profile(
     "shipper",
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
-    # A gate gives the same answer to the same code; new examples are for work on it and for fuzzing.
+    # A gate answers the same code alike; new examples are for work on it and for fuzzing.
     derandomize="CI" in os.environ,
 )
 settings.load_profile("shipper")
