@@ -25,7 +25,7 @@ from shipper.lane.run import Lane
 from shipper.lane.start import select_since, skipped
 from shipper.lane.state import State
 from shipper.model import Block
-from shipper.notices import Notice, Tell, Trouble
+from shipper.notices import Tell, Trouble
 from shipper.policy import PolicySettings
 from shipper.refine.policy import Policy
 from shipper.refine.sequence import Sequences
@@ -261,13 +261,3 @@ class RunningSource:
             for segment in self.catalog.segments()
             if not lane.has_all(segment)
         ]
-
-
-def tell_all(listeners: Sequence[Tell]) -> Tell:
-    """Give a `tell` that every listener hears."""
-
-    def tell(notice: Notice) -> None:
-        for listener in listeners:
-            listener(notice)
-
-    return tell
