@@ -55,7 +55,8 @@ class AuditRecord(Struct, gc=False):
 
     `None` means the record does not have the field; `""` means it says that the value is empty.
     Values are decoded text: unescaped, and never the long form `root[root] @ localhost []`.
-    gc=False: a record holds text, numbers and one plain dict, never a cycle.
+    gc=False: a record holds text, numbers and one plain dict, never a cycle. The fields stand in the
+    order of a general record in Percona's JSON: the typed decoder looks for the next key there.
     """
 
     name: str = ""  # the server's own word: "Connect", "FAILED_CONNECT", "table_access" events ...
@@ -66,12 +67,12 @@ class AuditRecord(Struct, gc=False):
     status: Number | None = None  # MySQL error number, 0 = success
     sqltext: str | None = None
     user: str | None = None  # the login name the client gave
-    priv_user: str | None = None  # the account whose privileges are used
-    os_login: str | None = None  # external user set by the authentication plugin
-    proxy_user: str | None = None
     host: str | None = None  # of the client
+    os_login: str | None = None  # external user set by the authentication plugin
     ip: str | None = None  # of the client; "" for sockets
     db: str | None = None
+    priv_user: str | None = None  # the account whose privileges are used
+    proxy_user: str | None = None
     kind: str = OTHER
     format: str = ""  # the layout that this very record was read with, "percona-json"
     extra: dict[str, Any] | None = None

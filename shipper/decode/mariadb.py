@@ -140,8 +140,8 @@ class MariaDb:
                 extra["maybe_truncated"] = ["sqltext"]
             # fmt: off
             records.append(AuditRecord(
-                name, None, timestamp, None, connection, code, sqltext, user, None, None, None,
-                host, ip, db, kind, AURORA if aurora else RDS if rds else NAME, extra,
+                name, None, timestamp, None, connection, code, sqltext, user, host, None, ip,
+                db, None, None, kind, AURORA if aurora else RDS if rds else NAME, extra,
             ))
             # fmt: on
         return records

@@ -167,15 +167,15 @@ class PerconaCsv:
         return flat_record(dict(zip(_AUDIT, values, strict=True)), NAME, self._clock)
 
 
-# USER to DB as `AuditRecord` wants them: user, privileged user, operating system's user, proxy
-# user, host, address, database.
+# As `AuditRecord` wants them: user, host, operating system's user, address, database, privileged
+# user, proxy user.
 _Session = tuple[str, str, str, str, str, str, str]
-_General = tuple[str, str | None, str, None, str, str, str | None]
+_General = tuple[str, str, str, str, str | None, str | None, None]
 
 
 def _session(tail: str) -> _Session:
     user, priv_user, os_login, proxy_user, host, ip, db = _tail(tail)
-    return user, priv_user, os_login, proxy_user, host, ip, db
+    return user, host, os_login, ip, db, priv_user, proxy_user
 
 
 def _general(tail: str) -> _General:
@@ -184,7 +184,7 @@ def _general(tail: str) -> _General:
         raise ValueError(tail)
     identity = parse_identity(user)
     name, priv_user = (user, None) if identity is None else (identity.user, identity.priv_user)
-    return name, priv_user, os_user, None, host, ip, db[0] if db else None
+    return name, host, os_user, ip, db[0] if db else None, priv_user, None
 
 
 def _tail(tail: str) -> list[str]:

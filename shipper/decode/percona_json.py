@@ -34,6 +34,10 @@ def _ours(name: str, default: Any = None) -> Any:
     return msgspec.field(default=default, name=f"not a key: {name}")
 
 
+# Where a key is missing that must be there. Told apart by identity: a line may hold the same text.
+_MISSING: Final = "(not in the line)"
+
+
 class _Session(AuditRecord, forbid_unknown_fields=True, gc=False):
     """A connection record as it stands in the line."""
 
@@ -43,15 +47,15 @@ class _Session(AuditRecord, forbid_unknown_fields=True, gc=False):
     extra: dict[str, Any] | None = _ours("extra")
 
 
-class _General(AuditRecord, forbid_unknown_fields=True, gc=False, kw_only=True):
+class _General(AuditRecord, forbid_unknown_fields=True, gc=False):
     """A general record as it stands in the line; what every generation writes must be there."""
 
-    command_class: str  # null goes the careful way, here and below
-    priv_user: str | None = _ours("priv_user")
+    command_class: str = _MISSING  # null goes the careful way, here and below
+    host: str = _MISSING
     os_login: str | None = msgspec.field(default=None, name="os_user")
+    ip: str = _MISSING
+    priv_user: str | None = _ours("priv_user")
     proxy_user: str | None = _ours("proxy_user")
-    host: str
-    ip: str
     format: str = _ours("format", NAME)
     extra: dict[str, Any] | None = _ours("extra")
 
@@ -142,7 +146,10 @@ class PerconaJson:
                 same = stamp == time
             if not same:
                 record.timestamp = stamp
-            if record.command_class is not None:
+            word = record.command_class
+            if word is not None:
+                if word is _MISSING or record.host is _MISSING or record.ip is _MISSING:
+                    raise KeyError(record.name)
                 user = record.user
                 found = names[user] if user else None
                 if found is not None:

@@ -111,7 +111,7 @@ class BlockReader:
             if like is None:
                 records.append(self._odd(_utf8(row[WHOLE])))
                 continue
-            word, class_, status, no_sql, user, priv, login, proxy, host, ip, db, kind, last = like
+            word, class_, status, no_sql, user, host, login, ip, db, priv, proxy, kind, last = like
             format_, extra = last
             if extra:
                 extra = dict(extra)
@@ -128,12 +128,12 @@ class BlockReader:
                     status,
                     statement if has_sql else no_sql,
                     user,
-                    priv,
-                    login,
-                    proxy,
                     host,
+                    login,
                     ip,
                     db,
+                    priv,
+                    proxy,
                     kind,
                     format_,
                     extra,
@@ -184,12 +184,12 @@ def _prototype(record: AuditRecord) -> _Prototype:
         record.status,
         record.sqltext,
         record.user,
-        record.priv_user,
-        record.os_login,
-        record.proxy_user,
         record.host,
+        record.os_login,
         record.ip,
         record.db,
+        record.priv_user,
+        record.proxy_user,
         record.kind,
         (record.format, record.extra),
     )
