@@ -16,6 +16,7 @@ from operator import attrgetter
 from typing import ClassVar, Final, Generic, NamedTuple, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from shipper.document import ecs_parts
 from shipper.document.ecs_parts import Key, What, encode
@@ -61,11 +62,7 @@ class _Frame(NamedTuple):
     after_query: bytes
 
 
-_frame_key: Final = attrgetter(
-    *("kind", "name", "command_class", "status", "format"),
-    *("user", "priv_user", "os_login", "host", "ip", "db"),
-)
-_WHAT: Final = 5  # of these say what happened, the others who did it
+_WHAT: Final = 5  # members of a frame's key say what happened, the others who did it
 _connection_id: Final = attrgetter("connection_id")
 _ID: Final = b',"id":'
 _QUERY: Final = b',"query":{"text":'
@@ -116,19 +113,25 @@ class EcsEncoder:
         """Encode a block in pieces: one join at the end is cheaper than a template a record."""
         pieces: list[bytes] = []
         add, records, log = pieces.extend, block.records, b'"' + self._log
-        frames = map(self._frames.__getitem__, map(_frame_key, records))
+        frames = self._frames
         offsets = _numbers(block.starts)
         ids = [b""] * len(offsets) if ingested is None else offsets
         numbers = _numbers(list(map(_connection_id, records)))
         (action, event), second = self._opening(None, ingested), None
-        for record, frame, id_, offset, number in zip(
-            records, frames, ids, offsets, numbers, strict=True
+        for record, fields, id_, offset, number in zip(
+            records, map(astuple, records), ids, offsets, numbers, strict=True
         ):
-            if record.timestamp != second:
-                second = record.timestamp
+            # fmt: off
+            (
+                what, name, time, class_, _, status, sql, user, host, login, ip, db, priv, proxy,
+                kind, format_, extra,
+            ) = fields
+            frame = frames[(kind, what, class_, status, format_, user, priv, login, host, ip, db)]
+            # fmt: on
+            if time != second:
+                second = time
                 action, event = self._opening(second, ingested)
-            name, sql = record.record, record.sqltext
-            if record.extra is not None or record.proxy_user or name is None or number == _NULL:
+            if extra is not None or proxy or name is None or number == _NULL:
                 add((action, id_, *self._unusual(record, event, frame, offset, number)))
                 continue
             before, after, before_query, after_query = frame
