@@ -55,8 +55,8 @@ class AuditRecord(Struct, gc=False):
 
     `None` means the record does not have the field; `""` means it says that the value is empty.
     Values are decoded text: unescaped, and never the long form `root[root] @ localhost []`.
-    gc=False: a record holds text, numbers and one plain dict, never a cycle. The fields stand in the
-    order of a general record in Percona's JSON: the typed decoder looks for the next key there.
+    gc=False: a record holds text, numbers and one plain dict, never a cycle. The fields stand in
+    the order of a general record in Percona's JSON: the typed decoder looks for the next key there.
     """
 
     name: str = ""  # the server's own word: "Connect", "FAILED_CONNECT", "table_access" events ...

@@ -13,18 +13,23 @@ same bytes; `tests/document/test_stencil.py` proves it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from operator import attrgetter
+from typing import Final, TypeAlias
 
 from msgspec import structs
+from msgspec.structs import astuple
 
+from shipper.document.columns import Shape, parted, with_number
 from shipper.model import AuditRecord, Block
 
 # Any record with its offset, to the bytes of its document.
 Render: TypeAlias = Callable[[AuditRecord, int], bytes]
-# The bytes of what changes, in the order in which they stand in the document: b"" where the record
-# does not have the value. Only of timestamp, record, connection_id, sqltext and the offset.
-Values: TypeAlias = Callable[[AuditRecord, int], tuple[bytes, ...]]
+Row: TypeAlias = tuple[bytes, ...]
+# For each record of a block the bytes of what changes, in the order in which they stand in the
+# document: b"" where the record does not have the value. Only of timestamp, record, connection_id,
+# sqltext, the offset, and the one number in `extra`, which are the second argument.
+Rows: TypeAlias = Callable[[Block, Sequence[int | None]], Iterable[Row]]
 
 # Distinct (who, from where, what) of a busy server; a stencil is about a kilobyte. Full means
 # forgotten: whoever floods a server with invented names costs rendering, not memory.
@@ -38,75 +43,43 @@ SPECIMENS: Final = (
 _ODD_STEP: Final = 1_000_000_000_000_007  # from a specimen's offset to the number in its `extra`
 
 
-def odd_number(extra: dict[str, Any] | None) -> int | None:
-    """Give the one number in `extra`, such as MariaDB's query id."""
-    if extra is not None:
-        for value in extra.values():
-            if type(value) is int:
-                return value
-    return None
-
-
-def _shape(extra: dict[str, Any]) -> tuple[str | None, ...] | None:
-    """Tell kinds of `extra` apart; None where it has more than texts and one number."""
-    shape: list[str | None] = []
-    numbers = 0
-    for name, value in extra.items():
-        if type(value) is str:
-            shape += (name, value)
-        elif type(value) is int and not numbers:
-            numbers = 1
-            shape += (name, None)
-        else:
-            return None
-    return tuple(shape)
+_extra: Final = attrgetter("extra")
+_NO_EXTRA: Final[Shape] = (None,)  # () is an empty one
 
 
 class Stencils:
     """Write records as `render` does, faster. To be used by one thread."""
 
-    def __init__(self, render: Render, values: Values) -> None:
-        """`values(record, offset)` must be what `render` writes for the changing values."""
+    def __init__(self, render: Render, rows: Rows) -> None:
+        """`rows` must give what `render` writes for the changing values."""
         self._render = render
-        self._values = values
+        self._rows = rows
         self._known: dict[Hashable, bytes] = {}  # b"" where the specimens disagree
 
     def fill(self, block: Block) -> list[bytes]:
         """Give the document of every record of `block`."""
-        render, values, known = self._render, self._values, self._known
+        render, known, records = self._render, self._known, block.records
         documents: list[bytes] = []
         add = documents.append
-        for record, offset in zip(block.records, block.starts, strict=True):
-            odd = record.extra
-            shape: tuple[str | None, ...] | None = ()
-            if odd is not None:
-                shape = _shape(odd)
-                if shape is None:
-                    add(render(record, offset))
-                    continue
+        shapes, numbers = _parted(records)
+        rows = self._rows(block, numbers)
+        for record, fields, shape, row, offset in zip(
+            records, map(astuple, records), shapes, rows, block.starts, strict=True
+        ):
+            if shape is None:
+                add(render(record, offset))
+                continue
+            name, id_, time, class_, connection, status, sql, *who, kind, format_, _ = fields
+            # fmt: off
             key = (
-                shape,
-                record.kind,
-                record.name,
-                record.command_class,
-                record.status,
-                record.format,
-                record.user,
-                record.priv_user,
-                record.os_login,
-                record.proxy_user,
-                record.host,
-                record.ip,
-                record.db,
-                record.timestamp is None,
-                record.record is None,
-                record.connection_id is None,
-                record.sqltext is None,
+                shape, kind, name, class_, status, format_, *who,
+                time is None, id_ is None, connection is None, sql is None,
             )
+            # fmt: on
             stencil = known.get(key)
             if stencil is None:
                 stencil = self._learn(key, record)
-            add(stencil % values(record, offset) if stencil else render(record, offset))
+            add(stencil % row if stencil else render(record, offset))
         return documents
 
     def __len__(self) -> int:
@@ -129,17 +102,26 @@ class Stencils:
             record=None if record.record is None else id_,
             connection_id=None if record.connection_id is None else connection_id,
             sqltext=None if record.sqltext is None else sqltext,
-            extra=record.extra
-            and {
-                name: offset + _ODD_STEP if type(value) is int else value
-                for name, value in record.extra.items()
-            },
+            extra=record.extra and with_number(record.extra, offset + _ODD_STEP),
         )
         rest = self._render(example, offset)
         parts = []
-        for value in self._values(example, offset):
+        _, numbers = _parted([example])
+        (row,) = self._rows(Block(offset, offset, [example], [offset], [offset], []), numbers)
+        for value in row:
             part, found, rest = rest.partition(value) if value else (b"", value, rest)
             if found != value:
                 return b""
             parts.append(part)
         return b"%b".join(part.replace(b"%", b"%%") for part in (*parts, rest))
+
+
+def _parted(records: Sequence[AuditRecord]) -> tuple[list[Shape | None], list[int | None]]:
+    """Give the shape of each record's `extra`, None for one without, and its number."""
+    shapes: list[Shape | None] = []
+    numbers: list[int | None] = []
+    for extra in map(_extra, records):
+        shape, number = (_NO_EXTRA, None) if extra is None else parted(extra) or (None, None)
+        shapes.append(shape)
+        numbers.append(number)
+    return shapes, numbers

@@ -14,9 +14,8 @@ import base64
 import hashlib
 import re
 import string
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import msgpack
@@ -25,9 +24,10 @@ from fluent.sender import EventTime
 from isal import igzip
 from msgspec import Struct
 
+from shipper.document import columns
 from shipper.document.ecs import EcsEncoder, Place
 from shipper.document.percona import percona
-from shipper.document.stencil import Stencils, odd_number
+from shipper.document.stencil import Row, Stencils
 from shipper.model import AuditRecord, Block
 
 _pack: Final = msgspec.msgpack.Encoder().encode
@@ -104,16 +104,12 @@ class Encoder:
             self._document: Callable[[AuditRecord, int], Any] = lambda record, offset: _from_json(
                 encoder.documents(Block(offset, offset, [record], [offset], [offset], []))
             )
-            # The order of `_values`.
-            order = (0, 1, 2, 3, 4, 5, 6)
+            self._order = (0, 1, 2, 3, 4, 5, 6)  # of the columns in `_rows`
         else:
             self._document = self._percona
-            order = (0, 2, 1, 4, 3, 5, 6)
-        self._ordered: Callable[[tuple[bytes, ...]], tuple[bytes, ...]] = itemgetter(*order)
-        self._stencils = Stencils(self._render, self._values)
+            self._order = (0, 2, 1, 4, 3, 5, 6)
+        self._stencils = Stencils(self._render, self._rows)
         self._now = 0.0
-        self._at: str | None = None  # the last time, and how it is written
-        self._stamp = self._time = b""
 
     def entries(self, block: Block, now: float) -> list[bytes]:
         """Give an entry for every record; `now`, seconds, stands in for a missing time."""
@@ -131,29 +127,22 @@ class Encoder:
         except OverflowError:
             return b"\x92" + time + _pack(_packable(document))
 
-    def _values(self, record: AuditRecord, offset: int) -> tuple[bytes, ...]:
-        at, number, id_, sql, odd = (
-            record.timestamp,
-            record.connection_id,
-            record.record,
-            record.sqltext,
-            odd_number(record.extra) if record.extra else None,
+    def _rows(self, block: Block, numbers: Sequence[int | None]) -> Iterable[Row]:
+        records = block.records
+        times = columns.timestamps(records)
+        every = (
+            columns.repeated(times, lambda at: event_time(at, self._now)),
+            columns.repeated(times, lambda at: b"" if at is None else _pack(at)),
+            columns.texts(columns.record_ids(records), _pack),
+            columns.texts(columns.statements(records), _pack),
+            [
+                b"" if number is None else _pack(str(number))
+                for number in columns.connection_ids(records)
+            ],
+            [b"" if number is None else _pack(_packable(number)) for number in numbers],
+            list(map(_pack, block.starts)),
         )
-        if at is None or at != self._at:
-            self._at = at
-            self._stamp = event_time(at, self._now)
-            self._time = b"" if at is None else _pack(at)
-        return self._ordered(
-            (
-                self._stamp,
-                self._time,
-                b"" if id_ is None else _pack(id_),
-                b"" if sql is None else _pack(sql),
-                b"" if number is None else _pack(str(number)),
-                b"" if odd is None else _pack(_packable(odd)),
-                _pack(offset),
-            )
-        )
+        return zip(*(every[index] for index in self._order), strict=True)
 
 
 def _packable(value: Any) -> Any:

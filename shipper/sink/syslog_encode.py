@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Callable, Sequence
-from operator import itemgetter
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
+from shipper.document import columns
 from shipper.document.ecs import Place
-from shipper.document.stencil import Stencils, Values, odd_number
+from shipper.document.stencil import Row, Rows, Stencils
 from shipper.model import AuditRecord, Block
 from shipper.sink.syslog_message import (
     Text,
@@ -65,7 +65,7 @@ class Encoder:
         self._now = ""
         tells_place = shape.header.rfc5424 and shape.header.sd_id
         begin = ("stamp", *(("connection_id", "offset") if tells_place else ()))
-        self._stencils = Stencils(self._render, self._values((*begin, *self._body.order)))
+        self._stencils = Stencils(self._render, self._rows((*begin, *self._body.order)))
 
     def messages(self, block: Block, now: str) -> list[bytes]:
         """Give a message for every record; `now`, RFC 3339, stands in for a missing time."""
@@ -99,47 +99,32 @@ class Encoder:
         begin = self._head(record, offset)
         return begin + shortened(self._body.text, record, offset, self._limit - len(begin))
 
-    def _values(self, order: Sequence[str]) -> Values:
+    def _rows(self, order: Sequence[str]) -> Rows:
         """Make the function that gives what changes, in this order."""
-        header, body, ordered = self._header, self._body, _picker(order)
-        escape, header_time = body.escape, self._header_time
-        # The last time, and how the header and the text write it.
-        last: str | None = None
-        in_header = in_text = b""
+        header, body, header_time = self._header, self._body, self._header_time
 
-        def values(record: AuditRecord, offset: int) -> tuple[bytes, ...]:
-            nonlocal last, in_header, in_text
-            at = record.timestamp
-            if at is None or at != last:
-                last = at
-                in_header = stamp(header, header_time(at))
-                in_text = b"" if at is None else body.time(at)
-            number, id_, sql, odd = (
-                record.connection_id,
-                record.record,
-                record.sqltext,
-                odd_number(record.extra) if record.extra else None,
-            )
-            return ordered(
-                (
-                    in_header,
-                    in_text,
-                    b"" if number is None else b"%d" % number,
-                    b"" if id_ is None else escape(id_),
-                    b"" if sql is None else escape(sql),
-                    b"" if odd is None else b"%d" % odd,
-                    b"%d" % offset,
-                )
-            )
+        def in_header(timestamp: str | None) -> bytes:
+            return stamp(header, header_time(timestamp))
 
-        return values
+        def in_text(timestamp: str | None) -> bytes:
+            return b"" if timestamp is None else body.time(timestamp)
 
+        def rows(block: Block, numbers: Sequence[int | None]) -> Iterable[Row]:
+            records = block.records
+            times = columns.timestamps(records)
+            made: dict[str, Callable[[], columns.Column]] = {
+                "stamp": lambda: columns.repeated(times, in_header),
+                "timestamp": lambda: columns.repeated(times, in_text),
+                "connection_id": lambda: columns.numbers(columns.connection_ids(records)),
+                "record": lambda: columns.texts(columns.record_ids(records), body.escape),
+                "sqltext": lambda: columns.texts(columns.statements(records), body.escape),
+                "odd": lambda: columns.numbers(numbers),
+                "offset": lambda: columns.numbers(block.starts),
+            }
+            every = {name: made[name]() for name in set(order)}
+            return zip(*(every[name] for name in order), strict=True)
 
-def _picker(order: Sequence[str]) -> Callable[[tuple[bytes, ...]], tuple[bytes, ...]]:
-    indexes = [_CHANGING.index(name) for name in order]
-    if len(indexes) == 1:  # for which itemgetter gives no tuple
-        return lambda values: (values[indexes[0]],)
-    return itemgetter(*indexes)
+        return rows
 
 
 def _body(message: str, segment: str, path: str) -> _Body:

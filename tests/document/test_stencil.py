@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipper.document import stencil
-from shipper.document.stencil import Stencils, odd_number
+from shipper.document.stencil import Row, Stencils
 from shipper.model import KINDS, AuditRecord, Block
 
 _json = msgspec.json.Encoder().encode
@@ -24,7 +25,11 @@ def render(record: AuditRecord, offset: int) -> bytes:
     return b"%d %s " % (offset, (record.timestamp or "").encode()) + _json(document)
 
 
-def values(record: AuditRecord, offset: int) -> tuple[bytes, ...]:
+def rows(block: Block, numbers: Sequence[int | None]) -> Iterable[Row]:
+    return map(row, block.records, block.starts, numbers)
+
+
+def row(record: AuditRecord, offset: int, number: int | None) -> Row:
     def shown(value: Any) -> bytes:
         return b"" if value is None else _json(value)
 
@@ -37,7 +42,7 @@ def values(record: AuditRecord, offset: int) -> tuple[bytes, ...]:
         shown(record.timestamp),
         shown(record.connection_id),
         shown(record.sqltext),
-        shown(odd_number(record.extra)),
+        shown(number),
         place,
     )
 
@@ -73,9 +78,18 @@ RECORDS = st.builds(
 
 @given(st.lists(st.tuples(RECORDS, st.integers(0, 2**63)), max_size=6))
 def test_a_filled_stencil_is_what_render_writes(records: list[tuple[AuditRecord, int]]) -> None:
-    write = Stencils(render, values)
+    write = Stencils(render, rows)
     for record, offset in records:
         assert write.fill(block(record, offset)) == [render(record, offset)] * 2
+
+
+@given(st.lists(st.tuples(RECORDS, st.integers(0, 2**63)), max_size=6))
+def test_neighbours_do_not_change_what_is_written(
+    records: list[tuple[AuditRecord, int]],
+) -> None:
+    offsets = [offset for _, offset in records]
+    together = Block(0, 0, [record for record, _ in records], offsets, offsets, [])
+    assert Stencils(render, rows).fill(together) == [render(*each) for each in records]
 
 
 def test_records_that_differ_in_changing_values_only_are_rendered_once() -> None:
@@ -85,7 +99,7 @@ def test_records_that_differ_in_changing_values_only_are_rendered_once() -> None
         calls.append(offset)
         return render(record, offset)
 
-    write = Stencils(counted, values)
+    write = Stencils(counted, rows)
     for number in range(100):
         record = AuditRecord(user="bob", sqltext=f"select {number}", connection_id=number)
         record.extra = {"serverhost": "db1", "query_id": number}
@@ -95,7 +109,7 @@ def test_records_that_differ_in_changing_values_only_are_rendered_once() -> None
 
 def test_a_flood_of_names_costs_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stencil, "ENTRIES_MAX", 8)
-    write = Stencils(render, values)
+    write = Stencils(render, rows)
     for number in range(100):
         record = AuditRecord(user=f"guess{number}", sqltext="select 1", connection_id=1)
         assert write.fill(block(record, number))[0] == render(record, number)
@@ -103,6 +117,6 @@ def test_a_flood_of_names_costs_no_memory(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_values_that_render_does_not_write_are_noticed() -> None:
-    write = Stencils(render, lambda _record, _offset: (b"never written",))
+    write = Stencils(render, lambda block, _numbers: [(b"never written",)] * len(block.records))
     record = AuditRecord(user="bob")
     assert write.fill(block(record, 5))[1] == render(record, 5)
