@@ -19,7 +19,8 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from shipper.document import ecs_parts
-from shipper.document.ecs_parts import Key, What, encode
+from shipper.document.columns import Shape, connection_ids, numbers, parted
+from shipper.document.ecs_parts import Key, OddKey, What, encode
 from shipper.document.index_name import IndexName
 from shipper.model import AuditRecord, Block
 
@@ -57,29 +58,36 @@ class _Frame(NamedTuple):
     """What stands around the values of one record; the same for all records with one key."""
 
     before: bytes  # behind the id: ends `event`, tells who, opens `db`
-    after: bytes  # ends `db`; `mysql.audit` stays open behind the key _NUMBER
+    after: bytes  # ends `db`, `mysql.audit` up to the connection's id
     before_query: bytes  # the same two for a record with a statement
     after_query: bytes
+    rest: bytes  # behind it, up to the offset; a template where a number changes (columns.parted)
+    end: bytes
 
 
 _WHAT: Final = 5  # members of a frame's key say what happened, the others who did it
-_connection_id: Final = attrgetter("connection_id")
+_others: Final = attrgetter(
+    *("kind", "name", "command_class", "status", "format"),
+    *("user", "priv_user", "os_login", "host", "ip", "db"),
+)
+_NOTHING: Final[tuple[Shape, None]] = ((), None)
+_NEVER: Final = (None, None)  # an `extra` that is not remembered
 _ID: Final = b',"id":'
 _QUERY: Final = b',"query":{"text":'
 _NUMBER: Final = b',"connection_id":"'
-_NULL: Final = b"null"
 
 
 class _Opening(NamedTuple):
     """What stands before a record's values; the same for all records of a second."""
 
     action: bytes  # of the action line, before the offset
-    event: bytes  # behind it, up to and into the open object `event` and its key _ID
+    bare: bytes  # behind it, up to and into the open object `event`
+    event: bytes  # the same and its key _ID
 
 
-class _Frames(_Parts[Key, _Frame]):
-    # Accounts times statements. The two memos behind it hold each once, so that a miss is no more
-    # than two look-ups and a copy; 5 MiB when full.
+class _Frames(_Parts[Key, _Frame | None]):
+    # Accounts times statements. The memos behind it hold each once, so that a miss is no more
+    # than three look-ups and a copy; 5 MiB when full.
     ENTRIES_MAX: ClassVar[int] = 2048
 
 
@@ -92,6 +100,7 @@ class EcsEncoder:
         self._what: _Parts[Key, What] = _Parts(ecs_parts.what)
         self._who: _Parts[Key, bytes] = _Parts(ecs_parts.who)
         self._frames = _Frames(self._frame)
+        self._odds: _Parts[OddKey, ecs_parts.Odd | None] = _Parts(ecs_parts.odd_of)
         self._action: _Parts[str, bytes] = _Parts(self._action_head)
         place = self._place
         self._index = IndexName(place.index)
@@ -112,80 +121,77 @@ class EcsEncoder:
     def _pieces(self, block: Block, ingested: str | None) -> list[bytes]:
         """Encode a block in pieces: one join at the end is cheaper than a template a record."""
         pieces: list[bytes] = []
-        add, records, log = pieces.extend, block.records, b'"' + self._log
-        frames = self._frames
-        offsets = _numbers(block.starts)
+        add, records, frames = pieces.extend, block.records, self._frames
+        offsets = numbers(block.starts)
         ids = [b""] * len(offsets) if ingested is None else offsets
-        numbers = _numbers(list(map(_connection_id, records)))
-        (action, event), second = self._opening(None, ingested), None
+        connections = numbers(connection_ids(records))
+        (action, bare, event), second = self._opening(None, ingested), None
         for record, fields, id_, offset, number in zip(
-            records, map(astuple, records), ids, offsets, numbers, strict=True
+            records, map(astuple, records), ids, offsets, connections, strict=True
         ):
             # fmt: off
             (
                 what, name, time, class_, _, status, sql, user, host, login, ip, db, priv, proxy,
                 kind, format_, extra,
             ) = fields
-            frame = frames[(kind, what, class_, status, format_, user, priv, login, host, ip, db)]
             # fmt: on
             if time != second:
                 second = time
-                action, event = self._opening(second, ingested)
-            if extra is not None or proxy or name is None or number == _NULL:
-                add((action, id_, *self._unusual(record, event, frame, offset, number)))
-                continue
-            before, after, before_query, after_query = frame
-            if sql is None:
-                add((action, id_, event, encode(name), before, after, number, log, offset, b"}}\n"))
-                continue
+                action, bare, event = self._opening(second, ingested)
+            shape, odd = _NOTHING if extra is None else parted(extra) or _NEVER
             # fmt: off
-            add((
-                action, id_, event, encode(name), before_query, encode(sql), after_query,
-                number, log, offset, b"}}\n",
-            ))
+            frame = frames[
+                kind, what, class_, status, format_, user, priv, login, host, ip, db, shape, proxy
+            ]
+            # fmt: on
+            if frame is None or not number:
+                frame, odd = self._rare(record), None
+            before, after, before_query, after_query, rest, end = frame
+            if odd is not None:
+                rest %= odd
+            if name is None:
+                head, of_record = bare, b""
+            else:
+                head, of_record = event, encode(name)
+            # fmt: off
+            if sql is None:
+                add((action, id_, head, of_record, before, after, number, rest, offset, end))
+            else:
+                add((
+                    action, id_, head, of_record, before_query, encode(sql), after_query, number,
+                    rest, offset, end,
+                ))
             # fmt: on
         return pieces
 
-    def _unusual(
-        self, record: AuditRecord, event: bytes, frame: _Frame, offset: bytes, number: bytes
-    ) -> tuple[bytes, ...]:
-        """Encode a document that has more, or less, than most."""
-        name, sql = record.record, record.sqltext
-        head, id_ = (event, encode(name)) if name is not None else (event.removesuffix(_ID), b"")
-        before, after, before_query, after_query = frame
-        query = b""
-        if sql is not None:
-            before, query, after = before_query, encode(sql), after_query
-        quote = b'"'
-        if number == _NULL:
-            after, number, quote = after.removesuffix(_NUMBER), b"", b""
-        audit, root = ecs_parts.odd(record)
-        # fmt: off
-        return (
-            head, id_, before, query, after, number, quote, audit, self._log, offset, b"}", root,
-            b"}\n",
-        )
-        # fmt: on
+    def _frame(self, key: Key) -> _Frame | None:
+        """Make what all records with this key share; None where that is not clear."""
+        *others, shape, proxy_user = key
+        odd = None if shape is None else self._odds[shape, proxy_user]
+        return odd and self._around(tuple(others), odd, _NUMBER, b'"')
 
-    def _frame(self, key: Key) -> _Frame:
+    def _rare(self, record: AuditRecord) -> _Frame:
+        """Make what only this record has."""
+        odd = ecs_parts.odd(record.extra, record.proxy_user)
+        number = (b"", b"") if record.connection_id is None else (_NUMBER, b'"')
+        return self._around(_others(record), odd, *number)
+
+    def _around(self, key: Key, odd: ecs_parts.Odd, number: bytes, ended: bytes) -> _Frame:
         what, who = self._what[key[:_WHAT]], self._who[key[_WHAT:]]
-        before, after = what.event + who, what.audit + _NUMBER
-        return _Frame(before, after, before + _QUERY, b"}" + after)
+        before, after = what.event + who, what.audit + number
+        log = ecs_parts.escaped(self._log) if odd.numbered else self._log
+        rest, end = ended + odd.audit + log, b"}" + odd.root + b"}\n"
+        return _Frame(before, after, before + _QUERY, b"}" + after, rest, end)
 
     def _opening(self, stamp: str | None, ingested: str | None) -> _Opening:
         day, stamp = (stamp or "")[:10], stamp or ingested
         begin = b'{"@timestamp":"%b",' % stamp.encode() if stamp else b"{"
         begin += b'"event":{"kind":"event"'
         if ingested is None:
-            return _Opening(b"", begin + _ID)
+            return _Opening(b"", begin, begin + _ID)
         end = b'"}}\n%b,"ingested":"%b"' % (begin, ingested.encode())
-        return _Opening(self._action[day], end + _ID)
+        return _Opening(self._action[day], end, end + _ID)
 
     def _action_head(self, day: str) -> bytes:
         index, segment = encode(self._index.of(day)), self._place.segment.encode()
         return b'{"create":{"_index":%b,"_id":"%b-' % (index, segment)
-
-
-def _numbers(values: list[int] | list[int | None]) -> list[bytes]:
-    """Write numbers, all at once; `null` where there is none."""
-    return encode(values)[1:-1].split(b",") if values else []

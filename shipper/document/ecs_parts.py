@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import msgspec
 
 from shipper.codes import lookup
+from shipper.document.columns import Shape
 from shipper.model import (
     AUDIT_START,
     AUDIT_STOP,
@@ -23,7 +24,6 @@ from shipper.model import (
     OTHER,
     QUERY,
     TABLE,
-    AuditRecord,
 )
 
 ECS_VERSION: Final = "8.17.0"
@@ -169,17 +169,53 @@ def _bounded(value: Any, depth: int) -> Any:
     return value
 
 
-def odd(record: AuditRecord) -> tuple[bytes, bytes]:
+OddKey: TypeAlias = tuple[Shape, str | None]  # of `extra`, and the proxy user
+
+
+class Odd(NamedTuple):
+    """What only some records have."""
+
+    audit: bytes  # the rest of `mysql.audit`
+    root: bytes  # of the document
+    numbered: bool = False  # `audit` is a template, for the number that changes
+
+
+# Numbers that do not hold each other, as those of stencil.SPECIMENS.
+SPECIMENS: Final = (7_583_101_523_595_801, 6_671_070_401_020_302)
+
+
+def odd_of(key: OddKey) -> Odd | None:
+    """Encode what the records of a shape have in common; None where that cannot be told."""
+    shape, proxy_user = key
+    if all(isinstance(item, tuple) for item in shape):
+        return odd(dict(shape), proxy_user)
+    made = set()
+    for specimen in SPECIMENS:
+        items = [item if isinstance(item, tuple) else (item, specimen) for item in shape]
+        audit, root, _ = odd(dict(items), proxy_user)
+        before, found, after = audit.partition(b"%d" % specimen)
+        made.add(Odd(b"%d".join(map(escaped, (before, after))), root, numbered=bool(found)))
+    # Texts that hold a specimen make the two differ.
+    common = made.pop()
+    return common if common.numbered and not made else None
+
+
+def escaped(text: bytes) -> bytes:
+    """Write a text as a part of a template."""
+    return text.replace(b"%", b"%%")
+
+
+def odd(extra: dict[str, Any] | None, proxy_user: str | None) -> Odd:
     """Encode what only some records have: the rest of `mysql.audit`, and of the document."""
-    raw = dict(record.extra or ())
+    raw = dict(extra or ())
     host = raw.pop("serverhost", None)
     audit: dict[str, Any] = {}
-    if record.proxy_user:
-        audit["proxy_user"] = record.proxy_user
+    if proxy_user:
+        audit["proxy_user"] = proxy_user
     for key in _AUDIT_KEYS:
         if key in raw and isinstance(raw[key], str):
             audit[key] = raw.pop(key)
     if raw:
         audit["raw"] = {key[:_KEY_MAX]: _bounded(raw[key], _DEPTH_MAX) for key in raw}
     root = b',"host":{"name":%b}' % encode(host) if host else b""
-    return b"," + encode(audit)[1:-1] if audit else b"", root
+    return Odd(b"," + encode(audit)[1:-1] if audit else b"", root)

@@ -89,7 +89,7 @@ class _Item(Struct):
 
 class _Reply(Struct):
     errors: bool
-    items: list[_Item]
+    items: msgspec.Raw  # a list of _Item, looked into where there are errors
 
 
 class _Failure(Struct):
@@ -110,6 +110,9 @@ class Reading(Struct):
 
 
 _decode_reply: Final = msgspec.json.Decoder(_Reply).decode
+_decode_items: Final = msgspec.json.Decoder(list[_Item]).decode
+# Once in every item. Without errors an answer holds no text in which it could stand as well.
+_STATUS: Final = b'{"create":{"status":'
 _decode_failure: Final = msgspec.json.Decoder(_Failure).decode
 
 
@@ -121,17 +124,18 @@ def read(answer: bytes, body: Body) -> Reading:
     """
     try:
         reply = _decode_reply(answer)
+        if not reply.errors and bytes(reply.items).count(_STATUS) == len(body.offsets):
+            return Reading(body.offsets, [], [], [])
+        items = _decode_items(reply.items)
     except msgspec.DecodeError as error:
         text = f"the answer is not one to a bulk request ({error}): {_excerpt(answer)}"
         raise UnavailableError(text, reason="protocol") from error
-    if len(reply.items) != len(body.offsets):
-        text = f"{len(body.offsets)} documents were sent, {len(reply.items)} answered"
+    if len(items) != len(body.offsets):
+        text = f"{len(body.offsets)} documents were sent, {len(items)} answered"
         raise UnavailableError(text, reason="protocol")
-    if not reply.errors:
-        return Reading(body.offsets, [], [], [])
     new: list[int] = []
     reading = Reading(new, [], [], [])
-    for offset, item in zip(body.offsets, reply.items, strict=True):
+    for offset, item in zip(body.offsets, items, strict=True):
         if item.create.status < 300:
             new.append(offset)
         else:

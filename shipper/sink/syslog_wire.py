@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, tzinfo
-from itertools import chain
 from typing import Final
 
 from msgspec import Struct
 
+from shipper.document.columns import numbers
 from shipper.model import CHANGE_USER, CONNECT, AuditRecord
 
 # RFC 5424 6.2.1 for 12 to 15 has no short names; these are those of the BSDs, where LOG_SECURITY
@@ -139,8 +139,10 @@ def cut_bytes(message: bytes, limit: int) -> bytes:
 
 def octet_counted(messages: list[bytes]) -> bytes:
     """Frame messages for a stream (RFC 6587 3.4.1, RFC 5425 4.3): `LENGTH SP MESSAGE`."""
-    lengths = [b"%d " % length for length in map(len, messages)]
-    return b"".join(chain.from_iterable(zip(lengths, messages, strict=True)))
+    framed = [b" "] * (3 * len(messages))
+    framed[0::3] = numbers(list(map(len, messages)))
+    framed[2::3] = messages
+    return b"".join(framed)
 
 
 def line_framed(messages: list[bytes]) -> bytes:

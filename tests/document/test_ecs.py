@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipper.decode import FORMATS, Decoder
+from shipper.document import ecs, ecs_parts
 from shipper.document.ecs import EcsEncoder, Place
 from shipper.document.fields import FIELDS, mapping
 from shipper.model import CONNECT, KINDS, QUERY, AuditRecord, Block
@@ -225,3 +226,37 @@ def test_hostile_text_stays_inside_its_field(record: AuditRecord) -> None:
     assert parsed["db"].get("query", {}).get("text") == record.sqltext
     assert parsed.get("user", {}).get("name") == (record.user or None)
     assert parsed["event"].get("id") == record.record
+
+
+# Texts that look like what a template is cut by, or like a part of one.
+AWKWARD = st.text(max_size=6) | st.sampled_from(
+    ("%", "%s %d %%", *map(str, ecs_parts.SPECIMENS), "7583101523595801,")
+)
+EXTRAS = st.dictionaries(
+    st.sampled_from(("serverhost", "query_id", "table", "connection_type", "x%")),
+    AWKWARD | st.integers(-5, 2**63) | st.booleans() | st.none() | st.lists(st.integers()),
+    max_size=4,
+)
+RARE = st.builds(
+    AuditRecord,
+    name=AWKWARD,
+    record=st.none() | AWKWARD,
+    kind=st.sampled_from(KINDS),
+    timestamp=st.none() | st.just("2019-07-10T00:06:28Z"),
+    connection_id=st.none() | st.integers(0, 9),
+    status=st.none() | st.integers(0, 3),
+    sqltext=st.none() | AWKWARD,
+    proxy_user=st.none() | AWKWARD,
+    extra=st.none() | EXTRAS,
+)
+
+
+@given(st.lists(RARE, max_size=5))
+def test_what_is_remembered_does_not_change_what_is_written(records: list[AuditRecord]) -> None:
+    place = Place(segment="0123abcd", path="/var/log/100%d %s.log")
+    encoder, several = EcsEncoder(place), block(*records, *records)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ecs, "parted", lambda _extra: None)  # nothing odd is remembered
+        expected = EcsEncoder(place).bulk(several, ARRIVAL)
+    assert encoder.bulk(several, ARRIVAL) == expected
+    assert encoder.bulk(several, ARRIVAL) == expected
