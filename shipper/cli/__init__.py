@@ -14,7 +14,7 @@ from typing import Final
 
 import click
 
-from shipper import __version__
+from shipper import __version__, heap
 from shipper.app import ANSWERED
 from shipper.cli.lazy import lazy_group
 from shipper.errors import MisconfiguredError, ShipperError
@@ -49,6 +49,7 @@ def main() -> None:
         # Until the daemon can answer them. By default they would end it in the middle of starting,
         # and as process 1 of a container it would never see them.
         signal.pthread_sigmask(signal.SIG_BLOCK, ANSWERED)
+    heap.keep()
     try:
         sys.exit(cli(standalone_mode=False))  # a command's own status, or None for 0
     except BrokenPipeError:

@@ -25,6 +25,8 @@ import orjson
 from bench import wires
 from bench.follow import followed
 
+from shipper import heap
+
 if TYPE_CHECKING:
     from shipper.model import Block
 
@@ -186,7 +188,8 @@ def memory(stage: str, log: Path) -> dict[str, float]:
             code += "try: main()\nexcept SystemExit: pass"
             peak = _peak_of(code)
     else:
-        code = f"from pathlib import Path; from bench import case; case.{stage}(Path({str(log)!r}))"
+        code = "from pathlib import Path; from bench import case; from shipper import heap;"
+        code += f"heap.keep(); case.{stage}(Path({str(log)!r}))"
         peak = _peak_of(code)
     return {"megabytes": (peak - bare) / 1024}
 
@@ -216,6 +219,7 @@ def _readable(log: Path) -> bool:
 
 def main() -> None:
     """Run one case."""
+    heap.keep()  # as the program does
     mode, stage, log, reference_log, *rest = sys.argv[1:]
     if find_spec(NEEDS[stage]) is None:
         print(json.dumps({"missing": NEEDS[stage]}))

@@ -4,7 +4,7 @@
 
 Rows: memory and CPU without work, CPU at a rate, how long a record takes from being written to
 being in the sink (a file of lines, synced), and how soon the first record of many gigabytes of
-archives arrives, and what a second worker gains. At default settings. Wall-clock figures need a
+archives arrives, memory at full speed, and what a second worker gains. At default settings. Wall-clock figures need a
 quiet machine; the load is shown.
 """
 
@@ -23,12 +23,15 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+    # Instead of this folder, whose bench.py would hide the package.
+    sys.path[:1] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
+from bench.http_sink import running
+from corpus.realistic import write
 from lane.logs import Log, mariadb_row
 
 CONFIG = """\
@@ -62,9 +65,9 @@ def _spent(pid: int) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def _megabytes(process: subprocess.Popen[bytes]) -> float:
+def _megabytes(process: subprocess.Popen[bytes], of: str = "VmRSS") -> float:
     status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
-    found = re.search(r"VmRSS:\s*(\d+) kB", status)
+    found = re.search(rf"{of}:\s*(\d+) kB", status)
     return int(found[1]) / 1024 if found else 0.0
 
 
@@ -163,6 +166,37 @@ def archives(folder: Path, gigabytes: int) -> None:
     )
 
 
+def full(folder: Path, records: int) -> None:
+    """Memory at full speed to OpenSearch, with metrics and detection."""
+    (folder / "logs").mkdir()
+    write("percona-json-8.0", records, folder / "logs" / "audit.log")
+    config = folder / "shipper.yaml"
+    with running() as url:
+        config.write_text(
+            f"state: {folder}/state\nsources: [{{type: file, path: {folder}/logs/audit.log}}]\n"
+            f"sinks: [{{type: opensearch, urls: ['{url}'], setup: off, retention: off}},"
+            " {type: metrics}]\n"
+            "drain_seconds: 3600\ndrain_idle_seconds: 0.1\n"
+        )
+        command = [sys.executable, "-m", "shipper", "run", "-c", str(config)]
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        lock, peak = folder / "state" / "lock", 0.0
+        while process.poll() is None and not (lock.exists() and lock.read_text()):
+            time.sleep(0.01)
+        begun, before = time.monotonic(), _spent(process.pid)
+        process.send_signal(signal.SIGTERM)
+        spent = before
+        while process.poll() is None:
+            with suppress(OSError, IndexError):  # it may end right now
+                peak, spent = max(peak, _megabytes(process, "VmHWM")), _spent(process.pid)
+            time.sleep(0.05)
+        taken = time.monotonic() - begun
+    print(
+        f"full speed to OpenSearch, counted and watched: {records / (spent - before):,.0f} "
+        f"records a CPU second, {records / taken:,.0f} by the clock, peak {peak:.1f} MB resident"
+    )
+
+
 def workers(folder: Path, records: int) -> None:
     """What two processes gain over one, for two sources."""
     names = ("one", "two")
@@ -208,13 +242,14 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=1000)
     parser.add_argument("--gigabytes", type=int, default=ARCHIVE_GIGABYTES)
     parser.add_argument("--records", type=int, default=300_000, help="in each of two logs")
-    parser.add_argument("--only", default="", help="idle, busy, archives or workers")
+    parser.add_argument("--only", default="", help="idle, busy, archives, full or workers")
     asked = parser.parse_args()
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     for case, arguments in (
         (idle, (asked.seconds,)),
         (busy, (asked.seconds, asked.rate)),
         (archives, (asked.gigabytes,)),
+        (full, (asked.records,)),
         (workers, (asked.records,)),
     ):
         if asked.only not in case.__name__:
