@@ -60,6 +60,9 @@ class PerconaCsv:
 
     name: ClassVar[str] = NAME
     start: ClassVar[bytes] = base.CSV_START
+    # Straight behind a cut line stands only what a starting server writes first, and that ends with
+    # its line. Any other row there may be a client's invention, and would go on in its neighbours.
+    found_by: ClassVar[bytes] = rb'(?:(?<=\n)|(?="(?:No)?Audit"))(?:%b)' % base.CSV_START
     interrupted_by: ClassVar[bytes] = base.QUOTED_STARTS
 
     def __init__(self, context: Context) -> None:

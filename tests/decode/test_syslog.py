@@ -203,6 +203,14 @@ def test_a_line_that_a_crash_cut_loses_only_itself() -> None:
         assert record["span"] == [cut, cut + len(line)]
 
 
+def test_a_cut_row_whose_user_imitates_a_csv_row_loses_only_itself() -> None:
+    header = b"<14>1 2024-09-03T01:53:33+00:00 db1 mysql-server_auditing - - - "
+    row = header + b"db1,app,localhost,11,2,QUERY,shop,'select 1',0\n"
+    cut = header + b'db1,","Query","7_2024-09-03T01:53:14","\n'
+    _, *others = decode(cut + row + row)
+    assert [each["sqltext"] for each in others] == ["select 1"] * 2
+
+
 def test_a_fragment_without_header_is_foreign() -> None:
     items = decode(b'  HOST="localhost"\n/>\n' + HEADER + JSON)
     assert [item.get("defect") for item in items] == ["foreign", None]
