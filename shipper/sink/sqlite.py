@@ -11,6 +11,7 @@ replayed record meets its own key and is left alone.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -32,6 +33,8 @@ BUSY_MILLISECONDS = 10_000
 
 RECORDS, SEGMENTS = SQLITE.records, SQLITE.segments
 
+# Lanes that begin together would find the same tables missing, and one of them tell of a trouble.
+_MAKING: Final = threading.Lock()
 _INSERT_RECORDS: Final = (
     "INSERT OR IGNORE INTO audit_data"
     ' (info, segment, "offset", at, kind, name, format, status, user, host, ip)'
@@ -70,7 +73,7 @@ class SqliteStore:
 
     def prepare(self) -> None:
         """Open or create the store."""
-        with self._reporting("open"):
+        with self._reporting("open"), _MAKING:
             self._refuse_foreign_tables()
             SQLITE.metadata.create_all(self._engine)
 
