@@ -116,7 +116,8 @@ class EcsEncoder:
     def _pieces(self, block: Block, ingested: str | None) -> list[bytes]:
         """Encode a block in pieces: one join at the end is cheaper than a template a record."""
         if block.records and block.records[0].kind == ALERT:  # a log has findings only, or none
-            return [self._finding(record, ingested) for record in block.records]
+            items = zip(block.records, block.starts, strict=True)
+            return [self._finding(record, offset, ingested) for record, offset in items]
         pieces: list[bytes] = []
         add, records, log = pieces.extend, block.records, b'"' + self._log
         frames = map(self._frames.__getitem__, map(_frame_key, records))
@@ -146,13 +147,15 @@ class EcsEncoder:
             # fmt: on
         return pieces
 
-    def _finding(self, record: AuditRecord, ingested: str | None) -> bytes:
-        """Encode a finding, which has an id of its own. Few, so without stencil or memo."""
-        document = encode(alert(record, instance=self._place.instance, ingested=ingested)) + b"\n"
+    def _finding(self, record: AuditRecord, offset: int, ingested: str | None) -> bytes:
+        """Encode a finding, which has an id of its own. Few, so without memo."""
+        made = alert(record, instance=self._place.instance, ingested=ingested)
+        document = encode(made | {"log": {"segment": self._place.segment, "offset": offset}})
         if ingested is None:
-            return document
+            return document + b"\n"
         index = self._index.of((record.timestamp or "")[:10])
-        return encode({"create": {"_index": index, "_id": record.record}}) + b"\n" + document
+        action = encode({"create": {"_index": index, "_id": record.record}})
+        return b"%b\n%b\n" % (action, document)
 
     def _unusual(
         self, record: AuditRecord, event: bytes, frame: _Frame, offset: bytes, number: bytes

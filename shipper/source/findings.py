@@ -67,8 +67,9 @@ class Findings:
         with self._reporting():
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             files = self.segments()
-            self._known = {id_ for path in self._filled(files)[-KEPT_FILES:] for id_ in _ids(path)}
             self._open(files[-1] if files else directory / f"{1:010}.log")
+            # Behind the cut of a torn line: it is not known, though only its end may be missing.
+            self._known = {id_ for path in self._filled(files)[-KEPT_FILES:] for id_ in _ids(path)}
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
@@ -170,6 +171,8 @@ class Findings:
         False while it stays. Raises OSError.
         """
         with self._lock:
+            if segment == self.current:
+                return False
             files = self.segments()
             self._shipped = (self._shipped | {segment}) & set(files)
             kept = {self.current, *self._filled(files)[-KEPT_FILES:]}
@@ -189,5 +192,5 @@ def _ids(path: Path) -> Iterator[str]:
     for line in path.read_bytes().splitlines():
         try:
             yield from_line(line).id
-        except ValueError:  # torn; written again when it is found again
+        except ValueError:  # of a later version of this program
             continue

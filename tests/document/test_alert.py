@@ -69,12 +69,13 @@ def test_only_fields_of_the_table(rule: str) -> None:
 
 
 def test_a_replay_writes_the_same_id_into_the_same_index() -> None:
-    encoder = EcsEncoder(Place("findings", "/state/findings/1.log", "mysql-audit-%Y.%m.%d", "db1"))
+    encoder = EcsEncoder(Place("findings", index="mysql-audit-%Y.%m.%d", instance="db1"))
 
     def action(at: int, ingested: str) -> Any:
         block = Block(at, at + 9, [record_of(BURST)], [at], [at + 9], [])
         lines = encoder.bulk(block, ingested).splitlines()
-        assert orjson.loads(lines[1]) == alert(record_of(BURST), instance="db1", ingested=ingested)
+        document = alert(record_of(BURST), instance="db1", ingested=ingested)
+        assert orjson.loads(lines[1]) == document | {"log": {"segment": "findings", "offset": at}}
         return orjson.loads(lines[0])
 
     first = action(0, "2026-11-26T10:00:00.000Z")
