@@ -79,6 +79,7 @@ crash: setup
 	$(BIN)/python tests/crash/many.py
 	$(BIN)/python tests/crash/outage.py
 	$(BIN)/python tests/crash/opensearch.py --kills $(KILLS)
+	$(BIN)/python tests/crash/alerts.py --kills $(KILLS)
 
 dashboards: setup
 	$(BIN)/python -m dashboards.generator

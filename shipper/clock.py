@@ -42,8 +42,8 @@ class SystemClock:
 
 def rfc3339(seconds: float) -> str:
     """Write a moment in UTC with milliseconds: `2026-11-23T10:00:00.123Z`."""
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
+    moment = datetime.fromtimestamp(seconds, UTC)  # a log's clock may say the year 1: four digits
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
 def seconds_of(timestamp: str) -> float:

@@ -2,12 +2,16 @@
 
 Rule for editing: nothing of ours is imported here. Texts come from the log and are not safe to
 print; they are bounded and hold no lone surrogates, so that every encoder takes them.
+
+On its way to the sinks a finding is a line of JSON (`to_line`, `from_line`) that says exactly what
+the detector said: the same log gives the same lines, byte for byte.
 """
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+import msgspec
 from msgspec import Struct
 
 SOURCE_BURST: Final = "source_burst"
@@ -47,7 +51,7 @@ class Sample(NamedTuple):
     offset: int
 
 
-class Detection(Struct, frozen=True):
+class Detection(Struct, frozen=True, omit_defaults=True):
     """One finding. The record at `at` completed it, so the same log gives the same finding."""
 
     rule: str  # one of RULES
@@ -72,3 +76,24 @@ class Detection(Struct, frozen=True):
     def severity(self) -> str:
         """Give critical, warning or info."""
         return RULES[self.rule].severity
+
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(Detection).decode
+# 0001-01-01 to 9999-12-31: beyond it a second is no time.
+_TIMES: Final = range(-62_135_596_800, 253_402_300_800)
+
+
+def to_line(detection: Detection) -> bytes:
+    """Write a finding as one line; whatever its texts hold, it has no second line feed."""
+    return _encode(detection) + b"\n"
+
+
+def from_line(line: bytes) -> Detection:
+    """Read what `to_line` wrote. Raises ValueError for anything else."""
+    detection = _decode(line)  # msgspec's errors are ValueErrors
+    if detection.rule not in RULES:
+        raise ValueError(f"no rule {detection.rule[:40]!r} is known")
+    if detection.first not in _TIMES or detection.last not in _TIMES:
+        raise ValueError("first and last are no times")
+    return detection

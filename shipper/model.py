@@ -36,6 +36,10 @@ KINDS: Final = (
     OTHER,
 )
 
+# A finding of our own detector on its way to the sinks. No server writes it and no decoder of a log
+# gives it, so it is not among KINDS: what is counted, filtered and detected never sees it.
+ALERT: Final = "alert"
+
 SESSION_KINDS: Final = frozenset((CONNECT, DISCONNECT, CHANGE_USER))
 
 

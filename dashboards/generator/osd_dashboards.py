@@ -61,7 +61,10 @@ FINDINGS: Final = Search(
     "MySQL audit: findings",
     "What the shipper's detector found. `mysql.audit.alert.samples` are ids of records.",
     ALERTS,
-    ("event.severity", "rule.name", "message", "user.name", "source.ip", "mysql.audit.alert.count"),
+    (
+        *("event.severity", "rule.name", "message", "user.name", "source.ip"),
+        *("mysql.audit.alert.count", "service.name"),
+    ),
 )
 ALL_RECORDS: Final = Search(
     "MySQL audit: records",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
@@ -19,6 +19,9 @@ from shipper.clock import Clock
 from shipper.config import Config, name_of
 from shipper.errors import ShipperError, UsageError
 from shipper.notices import Tell, Trouble
+from shipper.sink import SinkSettings
+from shipper.source.base import SourceSettings
+from shipper.source.findings import Findings
 
 # How often the drain looks whether everything is shipped.
 LOOK_SECONDS: Final = 0.05
@@ -81,24 +84,30 @@ class Daemon:
 
     def _start(self) -> None:
         for settings in self._config.sources:
-            source = RunningSource(
-                settings,
-                self._config.sinks_of(settings),
-                self._config,
-                self._clock,
-                self._tell,
-                make=self._observation.maker(name_of(settings)),
-            )
-            source.on_failure = lambda: self.wish(Wish.FAIL)
-            source.on_end = self._one_ended
-            self._sources.append(source)
+            findings = None
+            if wanting := self._config.alert_sinks_of(settings):
+                findings = self._add(self._config.findings_of(settings), wanting).findings
+            self._add(settings, self._config.sinks_of(settings), findings)
         for source in self._sources:
             source.start()
         self._observation.running(self._config, self._sources)
 
+    def _add(
+        self,
+        settings: SourceSettings,
+        sinks: Sequence[SinkSettings],
+        findings: Findings | None = None,
+    ) -> RunningSource:
+        make = self._observation.maker(name_of(settings), findings)
+        source = RunningSource(settings, sinks, self._config, self._clock, self._tell, make=make)
+        source.on_failure = lambda: self.wish(Wish.FAIL)
+        source.on_end = self._one_ended
+        self._sources.append(source)
+        return source
+
     def _one_ended(self) -> None:
         self._ended += 1
-        if self._ended == len(self._sources):
+        if self._ended == len(self._config.sources):  # what is detected in them has no end
             self.wish(Wish.DRAIN)
 
     def _raise_failure(self) -> None:
@@ -152,6 +161,7 @@ class Daemon:
     def _halt(self) -> None:
         for source in self._sources:
             source.halt()
+        for source in self._sources:  # not before: one may write what another follows
             source.close()
         self._sources = []
 

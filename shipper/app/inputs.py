@@ -17,6 +17,7 @@ from shipper.lane.reader import Decoding
 from shipper.source.archive import open_stream
 from shipper.source.base import SourceSettings, Surroundings
 from shipper.source.finder import OpenStream
+from shipper.source.findings import Findings, FindingsSettings
 from shipper.source.hold import Hold, NoHold
 from shipper.source.names import LogNames, Names
 from shipper.source.passwords import Passwords
@@ -42,6 +43,27 @@ class Receives(Protocol):
         ...
 
 
+class Keeps(Protocol):
+    """Files of our own that somebody fills: a spool, a findings log."""
+
+    @property
+    def current(self) -> Path:
+        """The file that is written to."""
+        ...
+
+    def segments(self) -> list[Path]:
+        """Give the files, the oldest first; all but the last are complete."""
+        ...
+
+    def remove(self, segment: Path, /) -> bool:
+        """Delete a complete file that all lanes are done with. Raises OSError."""
+        ...
+
+    def close(self) -> None:
+        """Stop writing."""
+        ...
+
+
 class Input(Struct, frozen=True, kw_only=True):
     """The parts of a source that differ by its kind."""
 
@@ -53,8 +75,9 @@ class Input(Struct, frozen=True, kw_only=True):
     poll_seconds: float
     start: str = "beginning"
     since: str | None = None
-    spool: Spool | None = None
+    spool: Keeps | None = None
     receiver: Receives | None = None
+    filters: bool = True  # whether what sinks leave out is left out of this
 
     def close(self) -> None:
         """Stop receiving and write out what was received."""
@@ -67,7 +90,7 @@ class Input(Struct, frozen=True, kw_only=True):
 class SpoolNames:
     """The files of a spool: the last is written to."""
 
-    def __init__(self, spool: Spool) -> None:
+    def __init__(self, spool: Keeps) -> None:
         """Ask this spool."""
         self._spool = spool
 
@@ -100,6 +123,18 @@ class SpoolIdentifier:
         return found._replace(segment=segment_of(name, self._instance), first_time="")
 
 
+class _Undated:
+    """Names files by their content, which never repeats itself; their names order them."""
+
+    def __init__(self, identify: Identifier) -> None:
+        self._identify = identify
+
+    def __call__(self, stream: Stream, path: str, whole: bool) -> Identity | None:  # noqa: FBT001
+        """Identify a file; None while its first line is not complete."""
+        found = self._identify(stream, path, whole)
+        return None if found is None else found._replace(first_time="")
+
+
 def open_input(
     settings: SourceSettings, config: Config, decoding: Decoding, around: Surroundings
 ) -> Input:
@@ -119,6 +154,18 @@ def open_input(
             hold=Hold(held, settings.hold_bytes_max, name, around.tell),
             poll_seconds=settings.poll_seconds,
             **limits,
+        )
+    if isinstance(settings, FindingsSettings):
+        findings = Findings(Path(settings.directory))
+        return Input(
+            around=Surroundings(name, around.clock, around.tell, 0.0),  # complete at once, as below
+            names=SpoolNames(findings),
+            identify=_Undated(identify),
+            opened=PlainStream,
+            hold=NoHold(),
+            poll_seconds=SPOOL_POLL_SECONDS,
+            spool=findings,
+            filters=False,
         )
     if not isinstance(settings, ReceivedSettings):
         raise UsageError(f"{name}: no way is known to read a source of this kind")

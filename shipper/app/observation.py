@@ -25,14 +25,21 @@ from shipper.observe.status import Standing, status_routes
 from shipper.sink import Sink, SinkSettings, make_sink
 from shipper.sink.base import Batch, Surroundings
 from shipper.sink.counters import AuditCounters
+from shipper.source.findings import Findings
 
 
 class Sentry:
     """A detector beside the counts of one source; tells what it finds."""
 
-    def __init__(self, detector: Detector, tell: Tell, recent: Recent) -> None:
-        """Take records from the lane's thread, and questions from that of a scrape."""
+    def __init__(
+        self, detector: Detector, tell: Tell, recent: Recent, findings: Findings | None = None
+    ) -> None:
+        """Take records from the lane's thread, and questions from that of a scrape.
+
+        `findings` keeps what is found for the sinks that want it; None where none does.
+        """
         self._detector = detector
+        self._findings = findings
         self._recent = recent
         self._tell = tell
         self._lock = threading.Lock()
@@ -45,6 +52,13 @@ class Sentry:
             found = self._detector.consider(records, batch.segment, end)
         for detection in found:
             self._tell(Detected(batch.source, detection))
+            if self._findings is not None:
+                self._findings.put(detection)
+
+    def settle(self) -> None:
+        """Bring what was found to the disk, before the lane commits that it was looked for."""
+        if self._findings is not None:
+            self._findings.save()
 
     def dump(self) -> bytes:
         """Write what the detector knows."""
@@ -108,14 +122,20 @@ class Observation:
         if self._alerts is not None:
             self._alerts.hear(notice)
 
-    def maker(self, source: str) -> Callable[[SinkSettings, Surroundings], Sink]:
-        """Give what makes the sinks of a source, so that they are seen from the start."""
+    def maker(
+        self, source: str, findings: Findings | None = None
+    ) -> Callable[[SinkSettings, Surroundings], Sink]:
+        """Give what makes the sinks of a source, so that they are seen from the start.
+
+        What is detected in it goes into `findings` too.
+        """
 
         def make(settings: SinkSettings, surroundings: Surroundings) -> Sink:
             sink = make_sink(settings, surroundings)
             self.metrics.expect(source, name_of(settings))
             if isinstance(sink, AuditCounters):
-                sentry = Sentry(Detector(self._config.detect), self.tell, self.recent)
+                detector = Detector(self._config.detect)
+                sentry = Sentry(detector, self.tell, self.recent, findings)
                 sink.watch(sentry)
                 labels = sink.labels
                 self._audited[source] = Audited(

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from shipper.app.inputs import open_input
+from shipper.app.inputs import Keeps, open_input
 from shipper.clock import Clock
 from shipper.config import Config, name_of
-from shipper.decode import FORMATS, Options
+from shipper.decode import FORMATS, OWN, Options
 from shipper.errors import ShipperError, UnavailableError
 from shipper.lane.dead_letters import DeadLetters
 from shipper.lane.feed import Feed
-from shipper.lane.fittings import Fittings, Select
+from shipper.lane.fittings import Fittings, Select, select_all
 from shipper.lane.parcel import ledgered
 from shipper.lane.reader import Decoding
 from shipper.lane.run import Lane
@@ -35,8 +37,9 @@ from shipper.sink.base import Surroundings as SinkSurroundings
 from shipper.source.base import SourceSettings, Surroundings
 from shipper.source.catalog import Catalog
 from shipper.source.finder import Finder
+from shipper.source.findings import Findings
 from shipper.source.segment import Segment
-from shipper.source.spool import Spool
+from shipper.source.stream import PlainStream
 
 
 class Remainder(Struct, frozen=True):
@@ -51,7 +54,8 @@ class Remainder(Struct, frozen=True):
 
 def decoding_of(settings: SourceSettings, now: float) -> Decoding:
     """Give the formats and options that a source is read with."""
-    formats = tuple(each for each in FORMATS if settings.format in (None, each.name))
+    known = FORMATS if settings.format is None else (*FORMATS, *OWN)
+    formats = tuple(each for each in known if settings.format in (None, each.name))
     zone = UTC if settings.timezone == "UTC" else ZoneInfo(settings.timezone)
     # A day ahead of us at most: no clock is further off, and RFC 3164 times need a year.
     latest = datetime.fromtimestamp(now, UTC) + timedelta(days=1)
@@ -149,6 +153,8 @@ class RunningSource:
                     size=each.size,
                     quiet_since=self._clock.monotonic(),
                 )
+        if self._input.spool is not None:
+            self._sweep(self._input.spool, finished)
         self.catalog.remember(finished, unfinished)
         self.catalog.poll()
         present = {each.id for each in self.catalog.segments() if each.key is not None}
@@ -175,7 +181,7 @@ class RunningSource:
             chance=random.random,
             done=self._lane_is_done,
         )
-        select = _selection(settings, self._input.since)
+        select = _selection(settings, self._input.since) if self._input.filters else select_all
         return Lane(name, sink, fittings, select=select, keeps_defects=first)
 
     def _lane_is_done(self, lane: str, segment: Segment) -> None:
@@ -184,14 +190,30 @@ class RunningSource:
         if done >= {each.name for each in self.lanes}:
             self.catalog.finish(segment)
             if self._input.spool is not None:
-                self._remove_from(self._input.spool, segment)
+                self._remove_from(self._input.spool, segment.path)
 
-    def _remove_from(self, spool: Spool, segment: Segment) -> None:
+    def _remove_from(self, spool: Keeps, path: str) -> None:
         try:
-            spool.remove(Path(segment.path))
+            spool.remove(Path(path))
         except OSError as error:
-            text = f"cannot remove {segment.path} from the spool: {error.strerror}"
+            text = f"cannot remove {path} from the spool: {error.strerror}"
             self._tell(Trouble(self.name, "", text))
+
+    def _sweep(self, spool: Keeps, finished: Mapping[str, int]) -> None:
+        """Remove what an earlier process shipped and did not live to remove."""
+        for path in spool.segments()[:-1]:
+            with suppress(OSError), path.open("rb") as file:
+                stream = PlainStream(os.dup(file.fileno()), str(path))
+                with closing(stream):
+                    found = self._input.identify(stream, str(path), True)  # noqa: FBT003
+                if found and finished.get(found.segment) == path.stat().st_size:
+                    self._remove_from(spool, str(path))
+
+    @property
+    def findings(self) -> Findings | None:
+        """The findings log that this follows, for whoever writes it; None for other sources."""
+        kept = self._input.spool
+        return kept if isinstance(kept, Findings) else None
 
     # --- running ---------------------------------------------------------------------------
 

@@ -115,7 +115,8 @@ def _replay(file: DeadLetters, config: Config, only: str | None) -> int:
 
 
 def _sink(config: Config, name: str, source: str) -> Sink:
-    settings = next((each for each in config.sinks if name_of(each) == name), None)
+    made = [*config.sinks, *(each for of in config.sources for each in config.alert_sinks_of(of))]
+    settings = next((each for each in made if name_of(each) == name), None)
     if settings is None:
         raise UsageError(f"the configuration has no sink {name} any more: put it back, or --sink")
     return make_sink(settings, Surroundings(SystemClock(), instance=config.instance, source=source))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from shipper.config.document import read_document
 from shipper.config.loader import Choices, Loader
@@ -23,9 +23,12 @@ from shipper.sink.jsonl import SOURCE
 from shipper.sink.jsonl import Settings as JsonlSettings
 from shipper.source import SOURCES
 from shipper.source.base import SourceSettings
+from shipper.source.findings import FindingsSettings
 
 # A configuration is a page or two; anything larger is another file by mistake.
 CONFIG_BYTES_MAX: Final = 1024 * 1024
+# Ends the names under which alerts are read and delivered: of the source, and of the sinks.
+ALERTS: Final = ".alerts"
 
 
 class LogSettings(Settings, frozen=True, kw_only=True):
@@ -71,9 +74,8 @@ class Config(Settings, frozen=True, kw_only=True):
         for source in self.sources:
             yield from _of_source(source)
         for sink in self.sinks:
-            shared = len(self.sources) > 1 and len(sink.sources or self.sources) > 1
-            if shared and isinstance(sink, JsonlSettings) and SOURCE not in sink.path:
-                yield f"sinks: {name_of(sink)}: several sources need {SOURCE} in its path"
+            yield from self._of_jsonl(sink)
+            yield from self._of_alerts(sink)
         known = {name_of(source) for source in self.sources}
         for sink in self.sinks:
             for wanted in sorted(set(sink.sources or ()) - known):
@@ -81,8 +83,58 @@ class Config(Settings, frozen=True, kw_only=True):
 
     def sinks_of(self, source: SourceSettings) -> list[SinkSettings]:
         """Give the sinks that this source's records go to."""
+        return [sink for sink in self._takers(source) if sink.alerts != "only"]
+
+    def alert_sinks_of(self, source: SourceSettings) -> list[SinkSettings]:
+        """Give the sinks that want what is detected in this source, under names of their own.
+
+        So their lanes are seen by themselves: a target that takes alerts hides no records that
+        wait for it. None where nothing detects.
+        """
+        if not self._is_watched(source):
+            return []
+        wanting = (sink for sink in self._takers(source) if sink.alerts != "off")
+        return [structs.replace(sink, name=name_of(sink) + ALERTS) for sink in wanting]
+
+    def findings_of(self, source: SourceSettings) -> FindingsSettings:
+        """Give the source that the findings of `source` are read from."""
+        name = name_of(source)
+        directory = str(Path(self.state, "findings", name))
+        return FindingsSettings(name=name + ALERTS, directory=directory)
+
+    def _takers(self, source: SourceSettings) -> list[SinkSettings]:
         name = name_of(source)
         return [sink for sink in self.sinks if sink.sources is None or name in sink.sources]
+
+    def _is_watched(self, source: SourceSettings) -> bool:
+        return any(_detects(sink) for sink in self._takers(source))
+
+    def _of_jsonl(self, sink: SinkSettings) -> Iterator[str]:
+        if not isinstance(sink, JsonlSettings) or SOURCE in sink.path:
+            return
+        taken = [source for source in self.sources if sink in self._takers(source)]
+        watched = [source for source in taken if self._is_watched(source)]
+        if len(taken) > 1:
+            yield f"sinks: {name_of(sink)}: several sources need {SOURCE} in its path"
+        elif sink.alerts == "on" and watched:
+            yield f"sinks: {name_of(sink)}: records and alerts need {SOURCE} in its path"
+
+    def _of_alerts(self, sink: SinkSettings) -> Iterator[str]:
+        name = name_of(sink)
+        if sink.alerts == "off":
+            return
+        if _detects(sink):
+            yield f"sinks: {name}: alerts: it counts and detects, and takes none itself"
+        elif not any(self._is_watched(each) for each in self.sources if sink in self._takers(each)):
+            yield f"sinks: {name}: alerts need the sink metrics, which detects: add `type: metrics`"
+        taken = [*map(name_of, self.sinks), *map(name_of, self.sources)]
+        mine = [name, *(name_of(each) for each in self.sources if sink in self._takers(each))]
+        for each in sorted({each for each in mine if each + ALERTS in taken}):
+            yield f"{each}{ALERTS} is the name of the alerts of {each}: choose another for yours"
+
+
+def _detects(sink: SinkSettings) -> bool:
+    return sink.__struct_config__.tag == "metrics"
 
 
 def _of_source(source: SourceSettings) -> Iterator[str]:

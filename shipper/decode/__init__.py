@@ -11,6 +11,7 @@ from shipper.decode.array_json import ArrayJson
 from shipper.decode.azure import Azure
 from shipper.decode.base import Format, Options
 from shipper.decode.engine import Decoder
+from shipper.decode.finding import Finding
 from shipper.decode.mariadb import MariaDb
 from shipper.decode.mcafee import McAfee
 from shipper.decode.outbrain import Outbrain
@@ -32,5 +33,7 @@ FORMATS: Final[tuple[type[Format], ...]] = (
     Azure,
     Syslog,
 )
+# What we write ourselves. Asked for by name only, and never looked for in a server's log.
+OWN: Final[tuple[type[Format], ...]] = (Finding,)
 
-__all__ = ["FORMATS", "Decoder", "Format", "Options"]
+__all__ = ["FORMATS", "OWN", "Decoder", "Format", "Options"]

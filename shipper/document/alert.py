@@ -1,10 +1,12 @@
-"""The ECS document of a finding, `event.kind: alert`, beside the records it is about.
+"""A finding as a record like any other, and its ECS document, `event.kind: alert`.
 
     {"@timestamp":"2026-11-26T10:00:19.000Z","event":{"kind":"alert","action":"source_burst",…},
      "rule":{"name":"source_burst",…},"source":{"ip":"203.0.113.9"},"mysql":{"audit":{"alert":{…}}}}
 
-`_id` is the finding's own (`Detection.id`), so a replay of the log is a duplicate and not a second
-alert. `mysql.audit.alert.samples` holds the ids of records in the same indexes.
+As a record (`record_of`) it goes to every sink in every shape: who and from where stand in the
+fields that audit records have for it, all else under `extra`. `_id` is the finding's own
+(`Detection.id`), so a replay of the log is a duplicate and not a second alert.
+`mysql.audit.alert.samples` holds the ids of records in the same indexes.
 """
 
 from __future__ import annotations
@@ -12,54 +14,82 @@ from __future__ import annotations
 import ipaddress
 from typing import Any, Final
 
-import msgspec
-
 from shipper.clock import rfc3339
 from shipper.codes import lookup
 from shipper.detection import RULES, Detection
 from shipper.document.ecs_parts import ECS_VERSION
+from shipper.model import ALERT, AuditRecord
 
+FORMAT: Final = "finding"  # `format` of such a record
 # ECS wants a number; the steps are those of Elastic's and OpenSearch's detection rules.
 SEVERITIES: Final = {"critical": 99, "warning": 47, "info": 21}
-_json: Final = msgspec.json.Encoder().encode
+_NUMBERS: Final = ("count", "accounts", "networks", "error_code", "again", "samples")
 
 
-def alert(detection: Detection, *, path: str = "", ingested: str | None = None) -> dict[str, Any]:
-    """Write a finding as one document; texts are exact, so escape them for a terminal."""
-    rule = RULES[detection.rule]
+def record_of(detection: Detection) -> AuditRecord:
+    """Write a finding as a record; texts are exact, so escape them for a terminal.
+
+    It has no status: nothing that counts refused logins may count it.
+    """
+    source = detection.source
+    is_address = source is not None and _is_address(source)
+    last = rfc3339(detection.last)
+    extra = {
+        "rule": detection.rule,
+        "severity": detection.severity,
+        "description": RULES[detection.rule].meaning,
+        "message": sentence(detection),
+        "first": rfc3339(detection.first),
+        "last": last,
+        "count": detection.count,
+        "accounts": detection.accounts,
+        "networks": detection.networks,
+        "error_code": detection.error_code,
+        "again": detection.again,
+        "samples": [f"{sample.segment}-{sample.offset}" for sample in detection.samples],
+    }
+    return AuditRecord(
+        name=detection.rule,
+        record=detection.id,
+        timestamp=last,
+        user=detection.user,
+        host=None if is_address else source,
+        ip=source if is_address else None,
+        kind=ALERT,
+        format=FORMAT,
+        extra=_present(extra),
+    )
+
+
+def alert(
+    finding: AuditRecord, *, instance: str = "", ingested: str | None = None
+) -> dict[str, Any]:
+    """Write a finding as one document; `instance` names the server whose log it was found in."""
+    about = finding.extra or {}
     event = {
-        "id": detection.id,
+        "id": finding.record,
         "kind": "alert",
         "module": "mysql",
         "dataset": "mysql.audit",
         "category": ["intrusion_detection"],
         "type": ["info"],
-        "action": detection.rule,
-        "severity": SEVERITIES[rule.severity],
-        "start": rfc3339(detection.first),
-        "end": rfc3339(detection.last),
+        "action": finding.name,
+        "severity": SEVERITIES[about["severity"]],
+        "start": about["first"],
+        "end": about["last"],
         "ingested": ingested,
     }
-    document = {
-        "@timestamp": rfc3339(detection.last),
+    numbers = {key: about.get(key) for key in _NUMBERS}
+    return {
+        "@timestamp": finding.timestamp,
         "ecs": {"version": ECS_VERSION},
-        "service": {"type": "mysql"},
+        "service": {"type": "mysql"} | ({"name": instance} if instance else {}),
         "event": _present(event),
-        "rule": {"name": detection.rule, "description": rule.meaning},
-        "message": sentence(detection),
-        **_who(detection),
-        "mysql": {"audit": {"alert": _about(detection)}},
+        "rule": {"name": finding.name, "description": about["description"]},
+        "message": about["message"],
+        **_who(finding),
+        "mysql": {"audit": {"alert": _present(numbers)}},
     }
-    if path:
-        document["log"] = {"file": {"path": path}, "offset": detection.at.offset}
-    return document
-
-
-def alert_lines(detection: Detection, index: str, *, path: str = "", ingested: str) -> bytes:
-    """Write a finding as two bulk lines: `create` in the index of its day, and the document."""
-    day = rfc3339(detection.last)[:10].replace("-", ".")
-    action = {"create": {"_index": f"{index}{day}", "_id": detection.id}}
-    return _json(action) + b"\n" + _json(alert(detection, path=path, ingested=ingested)) + b"\n"
 
 
 def sentence(detection: Detection) -> str:
@@ -82,32 +112,20 @@ def sentence(detection: Detection) -> str:
     return ", ".join(parts)
 
 
-def _about(detection: Detection) -> dict[str, Any]:
-    return _present(
-        {
-            "count": detection.count,
-            "accounts": detection.accounts,
-            "networks": detection.networks,
-            "error_code": detection.error_code,
-            "again": detection.again,
-            "samples": [f"{sample.segment}-{sample.offset}" for sample in detection.samples],
-        }
-    )
-
-
-def _who(detection: Detection) -> dict[str, Any]:
-    user, source = detection.user, detection.source
-    who: dict[str, Any] = {"related": {}}
-    if user:
-        who["user"] = {"name": user}
-        who["related"]["user"] = [user]
-    if source and _is_address(source):
-        who["source"] = {"ip": source}
-        who["related"]["ip"] = [source]
-    elif source:
-        who["source"] = {"domain": source}
-        who["related"]["hosts"] = [source]
-    return {key: value for key, value in who.items() if value}
+def _who(finding: AuditRecord) -> dict[str, Any]:
+    user, host, address = finding.user, finding.host, finding.ip
+    source = {"ip": address, "domain": host}
+    related = {
+        "user": [user] if user else None,
+        "ip": [address] if address else None,
+        "hosts": [host] if host else None,
+    }
+    who = {
+        "user": {"name": user} if user else None,
+        "source": {key: value for key, value in source.items() if value} or None,
+        "related": _present(related) or None,
+    }
+    return _present(who)
 
 
 def _is_address(text: str) -> bool:

@@ -19,10 +19,11 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from shipper.document import ecs_parts
+from shipper.document.alert import alert
 from shipper.document.columns import Shape, connection_ids, numbers, parted
 from shipper.document.ecs_parts import Key, OddKey, What, encode
 from shipper.document.index_name import IndexName
-from shipper.model import AuditRecord, Block
+from shipper.model import ALERT, AuditRecord, Block
 
 
 class Place(Struct, frozen=True):
@@ -120,6 +121,9 @@ class EcsEncoder:
 
     def _pieces(self, block: Block, ingested: str | None) -> list[bytes]:
         """Encode a block in pieces: one join at the end is cheaper than a template a record."""
+        if block.records and block.records[0].kind == ALERT:  # a log has findings only, or none
+            items = zip(block.records, block.starts, strict=True)
+            return [self._finding(record, offset, ingested) for record, offset in items]
         pieces: list[bytes] = []
         add, records, frames = pieces.extend, block.records, self._frames
         offsets = numbers(block.starts)
@@ -163,6 +167,16 @@ class EcsEncoder:
                 ))
             # fmt: on
         return pieces
+
+    def _finding(self, record: AuditRecord, offset: int, ingested: str | None) -> bytes:
+        """Encode a finding, which has an id of its own. Few, so without memo."""
+        made = alert(record, instance=self._place.instance, ingested=ingested)
+        document = encode(made | {"log": {"segment": self._place.segment, "offset": offset}})
+        if ingested is None:
+            return document + b"\n"
+        index = self._index.of((record.timestamp or "")[:10])
+        action = encode({"create": {"_index": index, "_id": record.record}})
+        return b"%b\n%b\n" % (action, document)
 
     def _frame(self, key: Key) -> _Frame | None:
         """Make what all records with this key share; None where that is not clear."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from shipper.model import (
+    ALERT,
     AUDIT_START,
     AUDIT_STOP,
     CHANGE_USER,
@@ -29,6 +30,7 @@ _NAME_OF_KIND: Final = {
     CONNECT: "Connect",
     DISCONNECT: "Quit",
     CHANGE_USER: "Change user",
+    ALERT: "Alert",  # no word of the plugin's; the rule stands under `extra`
     AUDIT_START: "Audit",
     AUDIT_STOP: "NoAudit",
 }

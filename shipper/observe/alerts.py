@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from shipper.clock import Clock, rfc3339
-from shipper.document.alert import alert
+from shipper.document.alert import alert, record_of
 from shipper.errors import MisconfiguredError
 from shipper.notices import Detected, Notice
 
@@ -45,7 +45,7 @@ class AlertFile:
         """Write a finding, durably; what cannot be written now waits for the next one."""
         if not isinstance(notice, Detected):
             return
-        document = alert(notice.detection, ingested=rfc3339(self._clock.now()))
+        document = alert(record_of(notice.detection), ingested=rfc3339(self._clock.now()))
         with self._lock:
             self._waiting.append(msgspec.json.encode(document) + b"\n")
             with contextlib.suppress(OSError):

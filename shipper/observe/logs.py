@@ -20,7 +20,7 @@ from msgspec import Struct, structs
 
 from shipper.clock import Clock, rfc3339
 from shipper.detection import Detection
-from shipper.document.alert import alert, sentence
+from shipper.document.alert import alert, record_of, sentence
 from shipper.notices import (
     Attempted,
     Delivered,
@@ -164,7 +164,7 @@ def _level(notice: Notice) -> Level:
 def _fields(notice: Notice) -> Iterator[tuple[str, Any]]:
     for name, value in structs.asdict(notice).items():
         if isinstance(value, Detection):
-            yield from _flat(alert(value))
+            yield from _flat(alert(record_of(value)))
         elif value not in (None, ""):
             yield name, value[:TEXT_MAX] if isinstance(value, str) else value
 

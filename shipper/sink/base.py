@@ -10,7 +10,7 @@ Anything else that it raises is a defect of the program.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -76,6 +76,9 @@ class SinkSettings(PolicySettings, frozen=True, kw_only=True, tag_field="type"):
     name: Name | None = None
     # Names of the sources whose records come here; default: all.
     sources: tuple[Name, ...] | None = None
+    # What the detector finds, as documents beside the records (`on`) or without them (`only`).
+    # Needs the sink `metrics`, which detects. Off: nobody gets what they did not ask for.
+    alerts: Literal["off", "on", "only"] = "off"
 
 
 class Surroundings(Struct, frozen=True):

@@ -65,6 +65,10 @@ class Watcher(Protocol):
         """Look at records with their offsets, harmless statements left out, up to `end`."""
         ...
 
+    def settle(self) -> None:
+        """Make durable what came of it. Raises UnavailableError; it is then asked again."""
+        ...
+
     def dump(self) -> bytes:
         """Write everything that a later process needs."""
         ...
@@ -105,6 +109,8 @@ class AuditCounters:
         self._counts = AuditCounts()
         self._upto: dict[str, int] = {}
         self._watcher: Watcher | None = None
+        # Of the batch that was counted, and whose findings are not durable yet.
+        self._owed: tuple[str, int, Receipt] | None = None
         self._series: dict[tuple[object, ...], _Series] = {}
 
     def watch(self, watcher: Watcher) -> None:
@@ -115,7 +121,19 @@ class AuditCounters:
         """Nothing is needed."""
 
     def deliver(self, batch: Batch) -> Receipt:
-        """Count a batch; what was counted before is left out."""
+        """Count a batch; what was counted before is left out.
+
+        Raises UnavailableError where the watcher cannot keep what it found. The counts are right
+        by then, and the next attempt at the same batch gets the receipt that this one owes.
+        """
+        if self._owed is None or self._owed[:2] != (batch.segment, batch.upto):
+            self._owed = batch.segment, batch.upto, self._counted(batch)
+        if self._watcher is not None:
+            self._watcher.settle()
+        receipt, self._owed = self._owed[2], None
+        return receipt
+
+    def _counted(self, batch: Batch) -> Receipt:
         new = duplicates = 0
         for block in batch.blocks:
             left = block.since(self._upto.get(batch.segment, 0))

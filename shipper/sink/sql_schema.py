@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -11,13 +12,17 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from shipper.sink.sql_tables import SERVER
 
+# Lanes that begin together would find the same tables missing, and one of them tell of a trouble.
+_MAKING: Final = threading.Lock()
+
 SETUP: Final = "run: audit-shipper setup sql"
 
 
 def create(engine: Engine) -> list[str]:
     """Make the tables that are missing, and name them; the others are left as they are."""
-    absent = missing(engine)
-    SERVER.metadata.create_all(engine)
+    with _MAKING:
+        absent = missing(engine)
+        SERVER.metadata.create_all(engine)
     return absent
 
 

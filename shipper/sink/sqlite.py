@@ -10,9 +10,11 @@ replayed record meets its own key and is left alone.
 
 from __future__ import annotations
 
+import errno
 import os
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -32,6 +34,8 @@ BUSY_MILLISECONDS = 10_000
 
 RECORDS, SEGMENTS = SQLITE.records, SQLITE.segments
 
+# Lanes that begin together would find the same tables missing, and one of them tell of a trouble.
+_MAKING: Final = threading.RLock()
 _INSERT_RECORDS: Final = (
     "INSERT OR IGNORE INTO audit_data"
     ' (info, segment, "offset", at, kind, name, format, status, user, host, ip)'
@@ -70,7 +74,7 @@ class SqliteStore:
 
     def prepare(self) -> None:
         """Open or create the store."""
-        with self._reporting("open"):
+        with self._reporting("open"), _MAKING:
             self._refuse_foreign_tables()
             SQLITE.metadata.create_all(self._engine)
 
@@ -158,9 +162,19 @@ class SqliteStore:
 
 
 def _create_private(path: str) -> None:
-    """Make the file before SQLite does, because SQLite would follow the umask."""
+    """Make the file before SQLite does, because SQLite would follow the umask.
+
+    One that is there is not opened: to close any descriptor of a database takes away the locks that
+    other lanes of this process have on it (sqlite.org/howtocorrupt.html, 2.2). A reader in another
+    process then takes itself for the last, and removes the write-ahead log under them.
+    """
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        with _MAKING, suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        if Path(path).is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     except OSError as error:
         folder = Path(path).parent
         hint = "" if folder.is_dir() else f": the folder {folder} does not exist"

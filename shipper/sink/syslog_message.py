@@ -15,7 +15,7 @@ import re
 import string
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from msgspec import structs
@@ -23,7 +23,7 @@ from msgspec import structs
 from shipper import __version__
 from shipper.document.ecs import EcsEncoder, Place
 from shipper.document.percona import percona
-from shipper.model import CHANGE_USER, CONNECT, AuditRecord, Block
+from shipper.model import ALERT, CHANGE_USER, CONNECT, AuditRecord, Block
 from shipper.sink.syslog_wire import cut_bytes, cut_mark, visible
 
 Text: TypeAlias = Callable[[AuditRecord, int], bytes]  # a record with its offset
@@ -31,6 +31,9 @@ Text: TypeAlias = Callable[[AuditRecord, int], bytes]  # a record with its offse
 _json: Final = msgspec.json.Encoder().encode
 # JSON allows these raw, terminals obey them, and some receivers take U+0085 for a line's end.
 _CONTROLS: Final = re.compile(rb"\x7f|\xc2[\x80-\x9f]")
+
+# CEF's own words for these steps: very high, high, low.
+_CEF_ALERTS: Final = {"critical": 9, "warning": 7, "info": 3}
 
 # What a template may name. Values are text; a missing one is empty.
 FIELDS: Final = (
@@ -73,6 +76,8 @@ def ecs_text(place: Place) -> Text:
 
 def cef_text(record: AuditRecord, _offset: int) -> bytes:
     """Write a CEF record: `CEF:0|vendor|product|version|class|name|severity|extension`."""
+    if record.kind == ALERT:
+        return _cef_alert(record)
     failed = bool(record.status)
     login = record.kind in (CONNECT, CHANGE_USER)
     what = record.kind.replace("_", " ")
@@ -92,13 +97,36 @@ def cef_text(record: AuditRecord, _offset: int) -> bytes:
         "cn1": record.connection_id,
         "msg": record.sqltext,
     }
-    extension = " ".join(
-        f"{key}={cef_value(str(value))}" for key, value in fields.items() if value is not None
-    )
     # Severity 0 to 10: a failed login asks for a look, any other failure may.
     severity = (6 if login else 4) if failed else 2
     title = f"MySQL {what}{' failed' if failed else ''}"
-    header = f"CEF:0|audit-shipper|mysql-audit|{__version__}|{record.kind}|{title}|{severity}|"
+    return _cef(record.kind, title, severity, fields)
+
+
+def _cef_alert(record: AuditRecord) -> bytes:
+    about = record.extra or {}
+    fields = {
+        "rt": cef_time(record.timestamp or "").decode(),
+        "start": cef_time(about["first"]).decode(),
+        "end": cef_time(about["last"]).decode(),
+        "externalId": record.record,
+        "act": record.name,
+        "cnt": about["count"],
+        "suser": record.user,
+        "src": record.ip,
+        "shost": record.host,
+        "msg": about["message"],
+    }
+    return _cef(
+        record.name, f"MySQL {about['description']}", _CEF_ALERTS[about["severity"]], fields
+    )
+
+
+def _cef(class_: str, title: str, severity: int, fields: dict[str, Any]) -> bytes:
+    extension = " ".join(
+        f"{key}={cef_value(str(value))}" for key, value in fields.items() if value is not None
+    )
+    header = f"CEF:0|audit-shipper|mysql-audit|{__version__}|{class_}|{title}|{severity}|"
     return (header + extension).encode()
 
 

@@ -17,7 +17,7 @@ from typing import Final
 from msgspec import Struct
 
 from shipper.document.columns import numbers
-from shipper.model import CHANGE_USER, CONNECT, AuditRecord
+from shipper.model import ALERT, CHANGE_USER, CONNECT, AuditRecord
 
 # RFC 5424 6.2.1 for 12 to 15 has no short names; these are those of the BSDs, where LOG_SECURITY
 # is defined. LOG_CLOCK is the RFC's "clock daemon".
@@ -36,6 +36,12 @@ PRIORITIES: Final = {
     for number, name in enumerate(
         ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
     )
+}
+# What alerts are sent with, whatever `priority` says: so a receiver tells them from records.
+_OF_SEVERITY: Final = {
+    "critical": PRIORITIES["crit"],
+    "warning": PRIORITIES["warning"],
+    "info": PRIORITIES["info"],
 }
 
 _MONTHS: Final = (
@@ -79,6 +85,8 @@ def head(header: Header, record: AuditRecord, timestamp: str, segment: str, offs
     """Write everything before the message; `timestamp` is the record's, or the time of sending."""
     failed = record.kind in (CONNECT, CHANGE_USER) and bool(record.status)
     pri = header.failed_pri if failed else header.pri
+    if record.kind == ALERT and record.extra is not None:
+        pri = pri // 8 * 8 + _OF_SEVERITY[record.extra["severity"]]
     at = stamp(header, timestamp).decode()
     if not header.rfc5424:
         host = f"{header.hostname} " if header.hostname else ""

@@ -3,9 +3,9 @@
     python tests/bench/daemon.py [--seconds 30] [--rate 1000]
 
 Rows: memory and CPU without work, CPU at a rate, how long a record takes from being written to
-being in the sink (a file of lines, synced), and how soon the first record of many gigabytes of
-archives arrives, memory at full speed, and what a second worker gains. At default settings. Wall-clock figures need a
-quiet machine; the load is shown.
+being in the sink (a file of lines, synced), how soon the first record of many gigabytes of archives
+arrives, memory at full speed, and what a second worker gains. At default settings. Wall-clock
+figures need a quiet machine; the load is shown.
 """
 
 from __future__ import annotations

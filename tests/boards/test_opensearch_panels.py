@@ -18,7 +18,7 @@ from sink.rigs.opensearch import OpenSearchRig
 
 from shipper.decode import FORMATS, Decoder
 from shipper.detection import RULES, Detection, Sample
-from shipper.document.alert import alert
+from shipper.document.alert import alert, record_of
 from shipper.sink import Batch, Surroundings
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -48,7 +48,7 @@ class Filled:
         found = Detection(rule, at, 20, 1_700_000_000, 1_700_000_300, user="root",
                           source="203.0.113.9", samples=(at,))  # fmt: skip
         index = f"{self.rig.base}-2023.11.14"
-        document = alert(found, ingested="2023-11-14T22:20:00.000Z")
+        document = alert(record_of(found), ingested="2023-11-14T22:20:00.000Z")
         return orjson.dumps({"create": {"_index": index, "_id": found.id}}), orjson.dumps(document)
 
     def search(self, body: Any) -> Any:

@@ -94,7 +94,9 @@ def _type(hint: Any, unit: str | None) -> Schema:  # noqa: PLR0911 one return a 
     if origin is typing.Annotated:
         return _limited(_type(arguments[0], unit), hint.__metadata__)
     if origin is typing.Literal:
-        return {"enum": list(arguments)}
+        # YAML 1.1, which Helm reads, takes these words for truth values, as the loader allows.
+        switches = [value for word, value in (("off", False), ("on", True)) if word in arguments]
+        return {"enum": [*arguments, *switches]}
     if origin in (Union, UnionType):
         kinds = [_type(each, unit) for each in arguments if each is not NoneType]
         kinds += [{"type": "null"}] if NoneType in arguments else []

@@ -9,8 +9,10 @@ import orjson
 import pytest
 
 from shipper.detection import RULES, Detection, Sample
-from shipper.document.alert import alert, alert_lines, sentence
+from shipper.document.alert import alert, record_of, sentence
+from shipper.document.ecs import EcsEncoder, Place
 from shipper.document.fields import FIELDS
+from shipper.model import Block
 
 BURST = Detection(
     "source_burst",
@@ -33,7 +35,8 @@ def leaves(document: Mapping[str, Any], path: str = "") -> Iterator[str]:
 
 
 def test_a_burst_as_a_document() -> None:
-    document = alert(BURST, path="/var/log/audit.log", ingested="2026-11-26T10:00:00.000Z")
+    document = alert(record_of(BURST), instance="db1", ingested="2026-11-26T10:00:00.000Z")
+    assert document["service"] == {"type": "mysql", "name": "db1"}
     assert document["event"]["kind"] == "alert"
     assert document["event"]["start"] == "2026-09-01T00:00:00.000Z"
     assert document["source"] == {"ip": "203.0.113.9"}
@@ -59,18 +62,25 @@ def test_only_fields_of_the_table(rule: str) -> None:
         (Sample("ab", 0),),
         again=True,
     )
-    document = alert(full, path="a.log", ingested="2026-11-26T10:00:00.000Z")
+    document = alert(record_of(full), instance="db1", ingested="2026-11-26T10:00:00.000Z")
     assert set(leaves(document)) <= set(FIELDS)
     assert "still going on" in sentence(full)
     assert document["source"] == {"domain": "web1"}
 
 
 def test_a_replay_writes_the_same_id_into_the_same_index() -> None:
-    first = alert_lines(BURST, "mysql-audit-", ingested="2026-11-26T10:00:00.000Z")
-    again = alert_lines(BURST, "mysql-audit-", ingested="2026-12-24T10:00:00.000Z")
-    action = orjson.loads(first.splitlines()[0])
-    assert action == orjson.loads(again.splitlines()[0])
-    assert action["create"] == {
+    encoder = EcsEncoder(Place("findings", index="mysql-audit-%Y.%m.%d", instance="db1"))
+
+    def action(at: int, ingested: str) -> Any:
+        block = Block(at, at + 9, [record_of(BURST)], [at], [at + 9], [])
+        lines = encoder.bulk(block, ingested).splitlines()
+        document = alert(record_of(BURST), instance="db1", ingested=ingested)
+        assert orjson.loads(lines[1]) == document | {"log": {"segment": "findings", "offset": at}}
+        return orjson.loads(lines[0])
+
+    first = action(0, "2026-11-26T10:00:00.000Z")
+    assert first == action(700, "2026-12-24T10:00:00.000Z")
+    assert first["create"] == {
         "_index": "mysql-audit-2026.09.01",
         "_id": "ab-1900-source_burst",
     }

@@ -11,6 +11,8 @@ import pytest
 from sink.blocks import SEGMENT, batch, defective, failed_login
 from sink.rigs import RIGS, Rig
 
+from shipper.detection import RULES, Detection, Sample
+from shipper.document.alert import record_of
 from shipper.errors import MisconfiguredError, UnavailableError
 from shipper.sink import SINKS
 
@@ -108,6 +110,23 @@ def test_hostile_text_arrives_as_one_record(rig: Rig) -> None:
         hostile.host = hostile.db = hostile.sqltext = HOSTILE
         assert sink.deliver(batch(hostile, failed_login())).new == 2
     assert rig.held() == Counter({(SEGMENT, 0): 1, (SEGMENT, 10): 1})
+
+
+def test_an_alert_arrives_as_a_record_does_whatever_names_stand_in_it(rig: Rig) -> None:
+    alerts = [record_of(_finding(rule)) for rule in RULES]
+    with closing(rig.sink()) as sink:
+        sink.prepare()
+        assert sink.deliver(batch(*alerts)).new == len(RULES)
+        if rig.exactly_once:
+            assert sink.deliver(batch(*alerts)).duplicates == len(RULES)
+    assert rig.held() == Counter({(SEGMENT, 10 * number): 1 for number in range(len(RULES))})
+
+
+def _finding(rule: str) -> Detection:
+    at = Sample(OTHER, 1900)
+    samples = (Sample(OTHER, 0), at)
+    return Detection(rule, at, 20, 1_795_687_200, 1_795_687_305, HOSTILE, HOSTILE, 9, 5, 1045,
+                     samples, again=True)  # fmt: skip
 
 
 def test_preparing_and_closing_twice_is_harmless(rig: Rig) -> None:

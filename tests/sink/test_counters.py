@@ -9,7 +9,7 @@ from clocks import FakeClock
 from sink.blocks import SEGMENT, batch, defective, failed_login
 
 from shipper.counts import AuditCounts
-from shipper.errors import MisconfiguredError
+from shipper.errors import MisconfiguredError, UnavailableError
 from shipper.model import (
     AUDIT_START,
     AUDIT_STOP,
@@ -22,7 +22,7 @@ from shipper.model import (
     AuditRecord,
 )
 from shipper.sink import make_sink
-from shipper.sink.base import Batch, Surroundings
+from shipper.sink.base import Batch, Receipt, Surroundings
 from shipper.sink.counters import AuditCounters, Settings
 
 BY_USER = "mysql_audit_connect_failures_by_account_total"
@@ -165,6 +165,9 @@ def test_the_watcher_sees_each_record_once_and_is_kept() -> None:
             assert (batch.segment, end) == (SEGMENT, 20)
             self.seen += len(list(records))
 
+        def settle(self) -> None:
+            pass
+
         def dump(self) -> bytes:
             return b"%d" % self.seen
 
@@ -181,6 +184,33 @@ def test_the_watcher_sees_each_record_once_and_is_kept() -> None:
     sink.watch(second)
     sink.load(counters_with(first).dump())
     assert second.seen == 2
+
+
+def test_a_batch_whose_findings_cannot_be_kept_counts_once_and_is_not_acknowledged() -> None:
+    class FullDisk:
+        seen = 0
+        full = True
+
+        def see(self, records: Any, _batch: Batch, _end: int) -> None:
+            self.seen += len(list(records))
+
+        def settle(self) -> None:
+            if self.full:
+                raise UnavailableError("no space left on device")
+
+        def dump(self) -> bytes:
+            return b""
+
+    watcher = FullDisk()
+    sink = counters_with(watcher)
+    for _ in range(3):
+        with pytest.raises(UnavailableError):
+            sink.deliver(batch(failed_login(), failed_login()))
+    watcher.full = False
+    # As new: the attempts before were no delivery.
+    assert sink.deliver(batch(failed_login(), failed_login())) == Receipt(2)
+    assert sink.deliver(batch(failed_login(), failed_login())) == Receipt(0, 2)
+    assert sink.view().connects["connect"] == watcher.seen == 2
 
 
 def counters_with(watcher: Any) -> AuditCounters:

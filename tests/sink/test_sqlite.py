@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -150,3 +153,28 @@ def test_a_file_that_is_no_database_is_named(path: Path) -> None:
     path.write_bytes(b"this is a text file, not a database\n" * 100)
     with pytest.raises(MisconfiguredError, match="not a database"):
         opened(path)
+
+
+def test_lanes_that_share_a_store_keep_each_others_locks(tmp_path: Path) -> None:
+    """Whoever reads the store meanwhile, in another process, must not take its log away.
+
+    A process that closes any descriptor of a file loses all its locks on it. Then a reader that
+    closes takes itself for the last one, and removes the write-ahead log that is written to.
+    """
+    path = tmp_path / "audit.db"
+    one, two = (SqliteStore(Settings(path=str(path))) for _ in range(2))
+    count = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); "
+    count += "print(db.execute('SELECT count(*) FROM audit_data').fetchone()[0]); db.close()"
+
+    def held() -> int:
+        command = [sys.executable, "-c", count, str(path)]
+        return int(subprocess.run(command, check=True, capture_output=True).stdout)
+
+    with closing(one), closing(two):
+        one.prepare()
+        one.deliver(batch(failed_login()))
+        two.prepare()
+        assert held() == 1
+        one.deliver(batch(failed_login(), start=10))
+        two.deliver(batch(failed_login(), start=20))
+        assert held() == 3

@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sink.blocks import SEGMENT, batch, failed_login
 
+from shipper.detection import RULES, Detection, Sample
+from shipper.document.alert import record_of
 from shipper.model import CONNECT, KINDS, QUERY, AuditRecord, Block
 from shipper.sink.syslog_encode import Encoder, Shape
 from shipper.sink.syslog_message import template_problems
@@ -189,6 +191,38 @@ def test_cef_escapes_as_arcsight_says() -> None:
     assert text.startswith(b"CEF:0|audit-shipper|mysql-audit|")
     assert b"|connect|MySQL connect failed|6|rt=1795428000000 " in text
     assert b"suser=a\\=b|c\\\\d\\ne src=10.0.0.9 shost=web1" in text
+
+
+@pytest.mark.parametrize(
+    ("rule", "priority", "cef"),
+    [("success_after_burst", 2, 9), ("source_burst", 4, 7), ("new_error_code", 6, 3)],
+)
+def test_an_alert_has_the_priority_of_its_severity(rule: str, priority: int, cef: int) -> None:
+    at = Sample(SEGMENT, 7)
+    found = Detection(rule, at, 20, 1_795_687_200, 1_795_687_219, "a|b=\n", "203.0.113.9")
+    (message,) = encoded(record_of(found))
+    head, params = parsed(message)
+    assert int(head["pri"]) == 8 + priority  # the facility stays the sink's
+    assert (head["msgid"], head["time"]) == (b"alert", b"2026-11-26T10:00:19.000Z")
+    assert (params["name"], params["source"]) == (rule, "203.0.113.9")
+    document = msgspec.json.decode(head["text"])["audit_record"]
+    assert (document["name"], document["extra"]["rule"]) == ("Alert", rule)
+
+    (message,) = encoded(record_of(found), message="cef", header=RFC3164)
+    text = message.partition(b": ")[2]
+    assert (
+        b"|%b|MySQL %b|%d|rt=1795687219000 start=1795687200000 end=1795687219000 "
+        % (
+            rule.encode(),
+            RULES[rule].meaning.encode(),
+            cef,
+        )
+        in text
+    )
+    assert b"cnt=20 suser=a|b\\=\\n src=203.0.113.9 msg=" in text
+
+    (message,) = encoded(record_of(found), message="{name} {kind} {ip}")
+    assert message.endswith(f" {rule} alert 203.0.113.9".encode())
 
 
 def test_a_template_is_filled_in() -> None:
