@@ -73,7 +73,10 @@ class Sessions:
         return changes
 
     def join(self, records: Iterable[AuditRecord]) -> None:
-        """Take records in the order of the log; complete those whose user is missing or empty."""
+        """Complete records whose user is missing or empty.
+
+        They come in the order of the log; those that a block has not marked may be left out.
+        """
         for record in records:
             kind = record.kind
             if kind == CONNECT:

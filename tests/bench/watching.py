@@ -3,8 +3,9 @@
     python -m bench.watching [--records N] [--only WRITER]
 
 (with the project's root and `tests` on PYTHONPATH, as `make bench` has it.) The pipeline here is
-decode and bulk lines, without the posting, so the true share is smaller. Each
-block is timed by itself, watching against the rest: whatever else the machine does falls on both.
+decoding, joining sessions and bulk lines, without lanes and posting: `bench.watched` has those.
+Each block is timed by itself, watching against the rest: whatever else the machine does falls on
+both.
 Exit status: 1 where the goal is missed.
 """
 
@@ -14,7 +15,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench.case import NOW, pieces
@@ -23,7 +24,8 @@ from corpus.realistic import write
 from shipper.decode import FORMATS, Decoder
 from shipper.detect import Detector
 from shipper.document.ecs import EcsEncoder
-from shipper.model import AuditRecord, Block
+from shipper.model import Block, Marked
+from shipper.refine.sessions import Sessions
 from shipper.sink.base import Batch
 from shipper.sink.counters import AuditCounters, Settings
 
@@ -46,9 +48,9 @@ class _Sentry:
         self.detector = Detector()
         self.seconds = 0.0
 
-    def see(self, records: Iterable[tuple[AuditRecord, int]], batch: Batch, end: int) -> None:
+    def see(self, marked: Marked, batch: Batch, end: int) -> None:
         begin = time.thread_time()
-        self.detector.consider(records, batch.segment, end)
+        self.detector.consider(marked, batch.segment, end)
         self.seconds += time.thread_time() - begin
 
     def dump(self) -> bytes:
@@ -60,11 +62,13 @@ class _Sentry:
 
 def measure(path: Path) -> tuple[int, float, float, float]:
     """Give records, and CPU seconds of the pipeline, of counting and of detecting."""
-    encoder, counters, sentry = EcsEncoder(), AuditCounters(Settings()), _Sentry()
+    encoder, sessions = EcsEncoder(), Sessions()
+    counters, sentry = AuditCounters(Settings()), _Sentry()
     counters.watch(sentry)
     records, pipeline, watching = 0, 0.0, 0.0
     mark = time.thread_time()
     for block in _blocks(path):
+        sessions.join(block.marked.records)
         encoder.bulk(block, NOW)
         encoded = time.thread_time()
         counters.deliver(Batch("s", "audit.log", [block]))
