@@ -236,6 +236,7 @@ class RunningSource:
         """Stop all threads, after what they are delivering just now; wait for them."""
         self.stop.set()
         self.catalog.wake()
+        self._feed.release()
         for thread in self._threads:
             thread.join()
 
