@@ -4,8 +4,8 @@ Guarantee: it always accepts, and its counts are committed together with the lan
 restart neither loses nor repeats them. It remembers for each segment how far it counted: a batch
 that is delivered again is not counted again.
 
-Theory of operation. Work is per block, not per record: one `Counter` over the command classes, and
-of what the block has marked (all but harmless statements) one over what its series depend on.
+Theory of operation. Work is per batch, not per record: one `Counter` over the command classes, and
+of what its blocks have marked (all but harmless statements) one over what its series depend on.
 Python sees each combination once, however many records have it.
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from operator import attrgetter
 from typing import ClassVar, Final, Protocol, TypeAlias
 
@@ -129,35 +130,38 @@ class AuditCounters:
 
     def deliver(self, batch: Batch) -> Receipt:
         """Count a batch; what was counted before is left out."""
-        new = duplicates = 0
+        fresh: list[Block] = []
         for block in batch.blocks:
             upto = self._upto.get(batch.segment, 0)
             left = block if block.start >= upto else block.since(upto)
-            duplicates += len(block.records) - len(left.records)
-            new += len(left.records)
             if left.records or left.defects:
-                self._count(left)
-                if self._watcher is not None:
-                    self._watcher.see(left.marked, batch, block.end)
+                fresh.append(left)
             self._mark(batch.segment, block.end)
-        return Receipt(new, duplicates)
+        if fresh:
+            self._count(fresh)
+        if self._watcher is not None:
+            for left in fresh:
+                self._watcher.see(left.marked, batch, left.end)
+        new = sum(len(block.records) for block in fresh)
+        return Receipt(new, batch.count - new)
 
     def _mark(self, segment: str, end: int) -> None:
         self._upto[segment] = max(end, self._upto.pop(segment, 0))
         if len(self._upto) > SEGMENTS_MAX:
             del self._upto[next(iter(self._upto))]
 
-    def _count(self, block: Block) -> None:
-        records, special, counts = block.records, block.marked.records, self._counts
-        classes = Counter(map(_CLASS, records))
-        kinds = Counter({QUERY: len(records) - len(special)})
+    def _count(self, blocks: Sequence[Block]) -> None:
+        counts, every = self._counts, chain.from_iterable
+        special = list(every(block.marked.records for block in blocks))
+        classes = Counter(map(_CLASS, every(block.records for block in blocks)))
+        kinds = Counter({QUERY: classes.total() - len(special)})
         outcomes = Counter(map(_OUTCOME, special))
         logins = Counter(
             [_LOGIN(each) for each in filter(_STATUS, special) if each.kind in _LOGINS]
         )
         with self._lock:
             self._count_outcomes(outcomes, kinds, classes)
-            for defect in block.defects:
+            for defect in every(block.defects for block in blocks):
                 counts.defects[defect.reason.value] += 1
             if logins:
                 self._count_refused(logins)
@@ -165,7 +169,8 @@ class AuditCounters:
                 for record in special:
                     if record.kind in (AUDIT_START, AUDIT_STOP):
                         counts.logging = int(record.kind == AUDIT_START)
-            self._move_on(records)
+            for block in blocks:
+                self._move_on(block.records)
 
     def _count_outcomes(
         self,
