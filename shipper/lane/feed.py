@@ -74,6 +74,10 @@ class Feed:
         step = reader.step()
         while step is not None and step.block.end == offset and not step.ended:
             step = reader.step()  # a part of a record only: no step that leads anywhere
+        if step is not None and step.ended:
+            self._readers.remove(
+                reader
+            )  # with its sessions: megabytes, and nobody comes here again
         return step
 
     def _keep(self, place: tuple[str, int], step: Step) -> None:
