@@ -13,8 +13,11 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from itertools import islice
 from typing import Final
 
+from shipper.clock import Clock
 from shipper.lane.reader import Decoding, Reader, Step
 from shipper.refine.sessions import Sessions, Who
 from shipper.source.catalog import Catalog
@@ -23,10 +26,11 @@ from shipper.source.segment import Segment
 # Decoded blocks are four times as large as their bytes: 4 MiB for the whole cache, enough for lanes
 # that differ by one delivery.
 CACHE_BLOCKS: Final = 8
-# How long a lane may stand still before it is left behind. A lane that posts 4 MiB at a time (32
-# blocks) stands that long at 16 MiB/s: a target that takes less costs no other lane its speed, and
-# itself the decoding.
-PATIENCE_SECONDS: Final = 0.25
+# How long a lane waits for one that stands still, a part of it regained with each block: a lane that
+# posts 4 MiB (32 blocks) at a time does stand. What this comes to: a target that takes less than
+# 8 MiB/s holds up nobody for longer; its lane is left behind, and decodes for itself.
+PATIENCE_SECONDS: Final = 1.0
+_REGAINED: Final = 1 / 64
 # How long a lane may take to begin: it asks its target for what is there, and sets it up.
 BEGIN_SECONDS: Final = 2.0
 _ENDED: Final = -1  # the place behind the last block of a segment
@@ -35,8 +39,9 @@ _ENDED: Final = -1  # the place behind the last block of a segment
 class Feed:
     """Gives steps by place. Thread-safe."""
 
-    def __init__(self, catalog: Catalog, decoding: Decoding, lanes: int) -> None:
+    def __init__(self, catalog: Catalog, decoding: Decoding, lanes: int, clock: Clock) -> None:
         """`lanes`: how many will ask; one alone needs no cache."""
+        self._clock = clock
         self.catalog = catalog
         self._decoding = decoding
         self._lanes = lanes
@@ -44,6 +49,8 @@ class Feed:
         self._moved = threading.Condition(self._lock)
         self._places: dict[str, tuple[str, int]] = {}  # of lanes that have begun: what comes next
         self._link = ("", 0), ("", 0)  # an end of a segment, and where the first lane went from it
+        self._awaited: frozenset[tuple[str, int]] = frozenset()  # places to be left by all lanes
+        self._patience = PATIENCE_SECONDS
         self._begin_seconds = BEGIN_SECONDS if lanes > 1 else 0.0
         self._cache: OrderedDict[tuple[str, int], Step] = OrderedDict()
         self._readers: list[Reader] = []  # latest used last, at most one a lane
@@ -66,7 +73,9 @@ class Feed:
                 if before is not None and before[1] == _ENDED and before != self._link[0]:
                     self._link = before, place
                 self._places[lane] = segment.id, _ENDED if step.ended else step.block.end
-                self._moved.notify_all()
+                if before is None or (self._awaited and not self._needed(self._awaited)):
+                    self._awaited = frozenset()
+                    self._moved.notify_all()
             return step
 
     def _decoded(self, segment: Segment, offset: int, sessions: Mapping[int, Who]) -> Step | None:
@@ -75,9 +84,9 @@ class Feed:
         while step is not None and step.block.end == offset and not step.ended:
             step = reader.step()  # a part of a record only: no step that leads anywhere
         if step is not None and step.ended:
-            self._readers.remove(
-                reader
-            )  # with its sessions: megabytes, and nobody comes here again
+            # Nobody comes here again, and with it go its sessions, which may be megabytes.
+            self._readers.remove(reader)
+        self._patience = min(PATIENCE_SECONDS, self._patience + _REGAINED * PATIENCE_SECONDS)
         return step
 
     def _keep(self, place: tuple[str, int], step: Step) -> None:
@@ -88,7 +97,7 @@ class Feed:
     def wait_for_others(self, lane: str) -> None:
         """Wait, before `lane` takes what makes another lose a block, until that one has moved on.
 
-        At most PATIENCE_SECONDS, or BEGIN_SECONDS once for lanes that have not begun.
+        Not for longer than PATIENCE_SECONDS, or BEGIN_SECONDS once for lanes that have not begun.
         """
         with self._lock:
             if len(self._cache) < CACHE_BLOCKS or self._at(lane) in self._cache:
@@ -97,15 +106,22 @@ class Feed:
                 self._moved.wait_for(self._all_began, self._begin_seconds)
             self._begin_seconds = 0.0
             oldest = next(iter(self._cache))
-            if not self._moved.wait_for(lambda: not self._needed(oldest), PATIENCE_SECONDS):
+            if not self._needed({oldest}):
+                return
+            # Not block by block: half the cache a time, or threads would do little but take turns.
+            self._awaited |= set(islice(self._cache, CACHE_BLOCKS // 2))
+            begun = self._clock.monotonic()
+            moved = self._moved.wait_for(lambda: not self._needed({oldest}), self._patience)
+            self._patience = max(0.0, self._patience - (self._clock.monotonic() - begun))
+            if not moved:
                 for other in [other for other in self._places if self._at(other) == oldest]:
                     del self._places[other]
 
     def _all_began(self) -> bool:
         return not self._begin_seconds or len(self._places) == self._lanes
 
-    def _needed(self, place: tuple[str, int]) -> bool:
-        return any(self._at(lane) == place for lane in self._places)
+    def _needed(self, places: AbstractSet[tuple[str, int]]) -> bool:
+        return any(self._at(lane) in places for lane in self._places)
 
     def _at(self, lane: str) -> tuple[str, int] | None:
         """Give where the lane will be next, as far as that is known."""
