@@ -26,9 +26,9 @@ from shipper.source.segment import Segment
 # Decoded blocks are four times as large as their bytes: 4 MiB for the whole cache, enough for lanes
 # that differ by one delivery.
 CACHE_BLOCKS: Final = 8
-# How long a lane waits for one that stands still, a part of it regained with each block: a lane that
-# posts 4 MiB (32 blocks) at a time does stand. What this comes to: a target that takes less than
-# 8 MiB/s holds up nobody for longer; its lane is left behind, and decodes for itself.
+# How long a lane waits for one that stands still, a part of it regained with each block: a lane
+# that posts 4 MiB (32 blocks) at a time does stand. What this comes to: a target that takes less
+# than 8 MiB/s holds up nobody for longer; its lane is left behind, and decodes for itself.
 PATIENCE_SECONDS: Final = 1.0
 _REGAINED: Final = 1 / 64
 # How long a lane may take to begin: it asks its target for what is there, and sets it up.

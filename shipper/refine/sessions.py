@@ -78,11 +78,11 @@ class Changes(Struct):
         """Change a table as the records did."""
         if self.cleared:
             sessions.clear()
-        for number, who in self.sessions.items():
-            if who is None:
-                sessions.pop(number, None)
-            else:
-                sessions[number] = who
+        ended = [number for number, who in self.sessions.items() if who is None]
+        table: dict[int, Any] = sessions
+        table.update(self.sessions)
+        for number in ended:
+            del table[number]
 
 
 class Sessions:
