@@ -31,8 +31,9 @@ CACHE_BLOCKS: Final = 8
 # than 8 MiB/s holds up nobody for longer; its lane is left behind, and decodes for itself.
 PATIENCE_SECONDS: Final = 1.0
 _REGAINED: Final = 1 / 64
-# How long a lane may take to begin: it asks its target for what is there, and sets it up.
-BEGIN_SECONDS: Final = 2.0
+# How long a lane may take to begin: it loads its client library, and asks its target for what is
+# there. Half a second on a machine that is not busy.
+BEGIN_SECONDS: Final = 5.0
 _ENDED: Final = -1  # the place behind the last block of a segment
 
 
@@ -100,7 +101,9 @@ class Feed:
         Not for longer than PATIENCE_SECONDS, or BEGIN_SECONDS once for lanes that have not begun.
         """
         with self._lock:
-            if len(self._cache) < CACHE_BLOCKS or self._at(lane) in self._cache:
+            place = self._at(lane)
+            # Of a lane that begins, it is not known whether it needs what is there: likely so.
+            if place is None or place in self._cache or len(self._cache) < CACHE_BLOCKS:
                 return
             if self._begin_seconds and len(self._places) < self._lanes:
                 self._moved.wait_for(self._all_began, self._begin_seconds)

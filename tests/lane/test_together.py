@@ -83,6 +83,26 @@ def test_each_block_is_decoded_once(
     assert len(steps) == len(set(steps))
 
 
+def test_a_lane_that_begins_late_finds_the_others_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: list[int]
+) -> None:
+    patience(monkeypatch, LONG)
+    world = World(tmp_path, [Target(), Target()])
+    log = Log(world.log)
+    log.write(ROWS)
+    ahead, late = world.source.lanes
+    world.source.catalog.poll()
+    threads = [threading.Thread(target=lane.run) for lane in (ahead, late)]
+    threads[0].start()
+    until(lambda: len(steps) == feed_module.CACHE_BLOCKS)
+    threads[1].start()
+    until(lambda: world.source.idle)
+    world.source.halt()
+    for thread in threads:
+        thread.join()
+    assert len(steps) == len(set(steps))
+
+
 def test_a_dead_target_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     patience(monkeypatch, SHORT)
     targets, mended = (Target(), Target()), threading.Event()
