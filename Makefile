@@ -61,6 +61,7 @@ bench: setup
 	$(BIN)/python tests/bench/bench.py
 	$(BIN)/python tests/bench/sql.py
 	PYTHONPATH=.:tests $(BIN)/python -m bench.watching
+	PYTHONPATH=.:tests $(BIN)/python -m bench.watched
 	$(BIN)/python tests/bench/daemon.py
 
 demo: setup

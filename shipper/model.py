@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from enum import StrEnum
+from itertools import compress
 from typing import Annotated, Any, Final, NamedTuple
 
 from msgspec import Meta, Struct
@@ -104,11 +105,20 @@ class Defect(Struct, frozen=True, gc=False):
 EXCERPT_BYTES: Final = 160
 
 
+class Marked(NamedTuple):
+    """Some records of a block, in its order, and where they start."""
+
+    records: list[AuditRecord]
+    starts: list[int]
+
+
 class Block(Struct, gc=False):
     """What one call of a decoder found, in file order.
 
     `starts[i]` and `ends[i]` are the span of `records[i]`. Everything in `start`..`end` that is in
     no record and no defect is framing: headers, footers, separators, blanks, padding.
+
+    A block does not change once it was asked for `marked`, but for what joining sessions adds.
     """
 
     start: int
@@ -117,6 +127,24 @@ class Block(Struct, gc=False):
     starts: list[int]
     ends: list[int]
     defects: list[Defect]
+    _marked: Marked | None = None
+
+    @property
+    def marked(self) -> Marked:
+        """Give what somebody has to look at: all but statements that worked and say whose they are.
+
+        Looking at each record costs more than most of what is done with one, so the room that joins
+        sessions, the one that counts and the one that detects share this; each of them leaves out
+        what it does not want. Computed once.
+        """
+        if self._marked is None:
+            wanted = [
+                record.status or record.kind is not QUERY or not record.user
+                for record in self.records
+            ]
+            some, starts = compress(self.records, wanted), compress(self.starts, wanted)
+            self._marked = Marked(list(some), list(starts))
+        return self._marked
 
     def since(self, offset: int) -> Block:
         """Leave out what starts before `offset`, an item boundary."""

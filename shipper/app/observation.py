@@ -13,7 +13,7 @@ from shipper.clock import Clock
 from shipper.config import Config, name_of
 from shipper.detect import Detector
 from shipper.lane.parcel import ledgered
-from shipper.model import AuditRecord
+from shipper.model import Marked
 from shipper.notices import Detected, Notice, Tell
 from shipper.observe.alerts import AlertFile
 from shipper.observe.audit import Audited
@@ -44,12 +44,11 @@ class Sentry:
         self._tell = tell
         self._lock = threading.Lock()
 
-    def see(self, records: Iterable[tuple[AuditRecord, int]], batch: Batch, end: int) -> None:
+    def see(self, marked: Marked, batch: Batch, end: int) -> None:
         """Look at records, and tell."""
-        records = list(records)
-        self._recent.see((record for record, _ in records), batch.source)
+        self._recent.see(marked.records, batch.source)
         with self._lock:
-            found = self._detector.consider(records, batch.segment, end)
+            found = self._detector.consider(marked, batch.segment, end)
         for detection in found:
             self._tell(Detected(batch.source, detection))
             if self._findings is not None:

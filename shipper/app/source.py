@@ -109,7 +109,7 @@ class RunningSource:
             self.state.close()
             raise
         self.catalog = self._open_catalog()
-        self._feed = Feed(self.catalog, self._decoding, len(sinks))
+        self._feed = Feed(self.catalog, self._decoding, len(sinks), clock)
         self._done: dict[str, set[str]] = {}
         around_sinks = SinkSurroundings(clock, tell, config.instance, self.name)
         self._sinks = [make(each, around_sinks) for each in sinks]
@@ -258,6 +258,7 @@ class RunningSource:
         """Stop all threads, after what they are delivering just now; wait for them."""
         self.stop.set()
         self.catalog.wake()
+        self._feed.release()
         for thread in self._threads:
             thread.join()
 

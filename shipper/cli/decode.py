@@ -57,7 +57,7 @@ def decode(
         render = _RENDERERS[output](name)
         decoder, sessions = Decoder(formats, options=options), Sessions()
         for block in _blocks(name, decoder):
-            sessions.join(block.records)
+            sessions.join(block.marked.records)
             defects += len(block.defects)
             _write(render(block))
     if defects:

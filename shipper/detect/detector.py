@@ -1,8 +1,8 @@
 """The detector: one pass over a block's records, a closer look at logins.
 
-Theory of operation. Nearly all records are statements; one comprehension sorts them out. What is
-left are logins, and nearly all of those worked: a remembered (account, address) costs one look-up.
-Only refused logins, and logins that worked for the first time today, reach the rules.
+Theory of operation. Nearly all records are statements; a block marks the others. Those are logins,
+and nearly all of them worked: one comprehension leaves out a remembered (account, address). Only
+refused logins, and logins that worked for the first time today, reach the rules.
 
 Three ideas keep the findings few and right:
 
@@ -20,7 +20,7 @@ what was told finds the same again, under the same id, and nothing else.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import compress
+from itertools import islice
 from typing import Final, TypeAlias
 
 import msgspec
@@ -34,11 +34,11 @@ from shipper.detect.login import Facts, Login
 from shipper.detect.settings import Settings
 from shipper.detect.state import SEGMENTS_MAX, VERSION, State
 from shipper.detection import AUDIT_SWITCHED_OFF, Detection, Sample
-from shipper.model import AUDIT_STOP, CHANGE_USER, CONNECT, QUERY, AuditRecord, Block
+from shipper.model import AUDIT_STOP, CHANGE_USER, CONNECT, AuditRecord, Block, Marked
 
-_Client: TypeAlias = tuple[str | None, str | None, str | None]
+_Client: TypeAlias = tuple[str | None, str | None]  # user; address or host, as `source_of` has it
 
-_LOGINS: Final = frozenset((CONNECT, CHANGE_USER))
+_WATCHED: Final = frozenset((CONNECT, CHANGE_USER, AUDIT_STOP))
 # Clients of one server that logged in today. Forgotten as a whole when full, and each day.
 _SEEN_MAX: Final = 16_384
 _DAY: Final = 86_400
@@ -72,12 +72,7 @@ class Detector:
             return []
         if block.start < upto:
             block = block.since(upto)
-        records = block.records
-        logins = compress(
-            zip(records, block.starts, strict=True),
-            [record.status or record.kind is not QUERY for record in records],
-        )
-        return self.consider(logins, segment, block.end)
+        return self.consider(block.marked, segment, block.end)
 
     def _mark(self, segment: str, end: int) -> None:
         upto = self._state.upto
@@ -85,28 +80,46 @@ class Detector:
         if len(upto) > SEGMENTS_MAX:
             del upto[next(iter(upto))]
 
-    def consider(
-        self, records: Iterable[tuple[AuditRecord, int]], segment: str, end: int
-    ) -> list[Detection]:
-        """Look at what `see` would have sorted out of a block that ends at `end`.
+    def consider(self, marked: Marked, segment: str, end: int) -> list[Detection]:
+        """Look at what is marked of a block that ends at `end`.
 
-        For a caller that has sorted already; others among the records do no harm, but none may
-        have been looked at before.
+        For a caller that has left out already what was looked at before.
         """
         found: list[Detection] = []
-        seen = self._seen
-        for record, offset in records:
-            if record.kind in _LOGINS:
-                if record.status:
-                    found += self._refused(record, offset, segment)
-                elif (record.user, record.ip, record.host) not in seen and record.status == 0:
-                    found += self._accepted(record, offset, segment)
-            elif record.kind == AUDIT_STOP:
-                found += self._stopped(record, offset, segment)
+        begin: int | None = 0
+        while begin is not None:
+            begin = self._look(marked, begin, segment, found)
         for detection in found:
             self._state.counts[detection.rule] += 1
         self._mark(segment, end)
         return found
+
+    def _look(self, marked: Marked, begin: int, segment: str, found: list[Detection]) -> int | None:
+        """Look at records from `begin` on; give where to look anew, if something was forgotten."""
+        records, starts = marked
+        seen = self._seen
+        # Who is known now is left out here; who becomes known in this block, below.
+        indexes = [
+            index
+            for index, record in enumerate(islice(records, begin, None), begin)
+            if (kind := record.kind) in _WATCHED
+            and (
+                record.status
+                or kind is AUDIT_STOP
+                or (record.user, record.ip or record.host) not in seen
+            )
+        ]
+        for index in indexes:
+            record = records[index]
+            if record.kind == AUDIT_STOP:
+                found += self._stopped(record, starts[index], segment)
+            elif record.status:
+                found += self._refused(record, starts[index], segment)
+            elif record.status == 0 and (record.user, record.ip or record.host) not in self._seen:
+                found += self._accepted(record, starts[index], segment)
+            if self._seen is not seen:
+                return index + 1
+        return None
 
     def _login(self, record: AuditRecord, facts: Facts, offset: int, segment: str) -> Login:
         return Login(
@@ -127,7 +140,7 @@ class Detector:
         if login.source in self._state.strangers and facts.guess:
             late = list(self._familiar.late(login))
             if late:
-                self._seen.clear()  # what was taken for familiar is not
+                self._seen = set()  # what was taken for familiar is not
             return [*found, *late]
         return found
 
@@ -140,10 +153,10 @@ class Detector:
         found = list(self._familiar.accept(login, proxied=proxied))
         day = login.second // _DAY
         if day != self._seen_day or len(self._seen) >= _SEEN_MAX:
-            self._seen.clear()
+            self._seen = set()
             self._seen_day = day
         if self._familiar.knows(facts.pair, login.second):
-            self._seen.add((record.user, record.ip, record.host))
+            self._seen.add((record.user, record.ip or record.host))
         return found
 
     def _stopped(self, record: AuditRecord, offset: int, segment: str) -> Iterable[Detection]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from shipper.detection import Sample
 
 
-class Login(NamedTuple):
+class Login(Struct, frozen=True, gc=False):
     """A login that the server refused (`status` is its error number) or accepted (0)."""
 
     second: int  # event time

@@ -82,8 +82,12 @@ class Window(Struct, array_like=True):
 
 
 def _burst(entries: list[tuple[int, str]], second: int, levels: tuple[Level, ...]) -> Found | None:
-    for failures, seconds in levels:
+    if len(entries) < min(levels)[0]:
+        return None
+    newest = len(entries) - 1  # nearly always the failure of this second
+    if entries[newest][0] > second:
         newest = bisect_right(entries, (second, _LAST)) - 1
+    for failures, seconds in levels:
         for begin in range(max(0, newest - failures + 1), newest + 1):
             end = begin + failures - 1
             if end >= len(entries):

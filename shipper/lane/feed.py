@@ -2,6 +2,10 @@
 
 A lane that is alone, or far behind the others, has a reader to itself; lanes that are close to
 each other find blocks in a small cache. Back-pressure is not asking.
+
+Lanes that are close stay close: decoding a block again may cost a lane more than all else that it
+does with it, and one interpreter runs them all. So who is ahead waits for who would lose a block,
+but not for long: a target that is slow or dead holds up nobody else.
 """
 
 from __future__ import annotations
@@ -9,8 +13,11 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from itertools import islice
 from typing import Final
 
+from shipper.clock import Clock
 from shipper.lane.reader import Decoding, Reader, Step
 from shipper.refine.sessions import Sessions, Who
 from shipper.source.catalog import Catalog
@@ -19,38 +26,117 @@ from shipper.source.segment import Segment
 # Decoded blocks are four times as large as their bytes: 4 MiB for the whole cache, enough for lanes
 # that differ by one delivery.
 CACHE_BLOCKS: Final = 8
+# How long a lane waits for one that stands still, a part of it regained with each block: a lane
+# that posts 4 MiB (32 blocks) at a time does stand. What this comes to: a target that takes less
+# than 8 MiB/s holds up nobody for longer; its lane is left behind, and decodes for itself.
+PATIENCE_SECONDS: Final = 1.0
+_REGAINED: Final = 1 / 64
+# How long a lane may take to begin: it loads its client library, and asks its target for what is
+# there. Half a second on a machine that is not busy.
+BEGIN_SECONDS: Final = 5.0
+_ENDED: Final = -1  # the place behind the last block of a segment
 
 
 class Feed:
     """Gives steps by place. Thread-safe."""
 
-    def __init__(self, catalog: Catalog, decoding: Decoding, lanes: int) -> None:
+    def __init__(self, catalog: Catalog, decoding: Decoding, lanes: int, clock: Clock) -> None:
         """`lanes`: how many will ask; one alone needs no cache."""
+        self._clock = clock
         self.catalog = catalog
         self._decoding = decoding
         self._lanes = lanes
         self._lock = threading.Lock()
+        self._moved = threading.Condition(self._lock)
+        self._places: dict[str, tuple[str, int]] = {}  # of lanes that have begun: what comes next
+        self._link = ("", 0), ("", 0)  # an end of a segment, and where the first lane went from it
+        self._awaited: frozenset[tuple[str, int]] = frozenset()  # places to be left by all lanes
+        self._patience = PATIENCE_SECONDS
+        self._begin_seconds = BEGIN_SECONDS if lanes > 1 else 0.0
         self._cache: OrderedDict[tuple[str, int], Step] = OrderedDict()
         self._readers: list[Reader] = []  # latest used last, at most one a lane
 
-    def take(self, segment: Segment, offset: int, sessions: Mapping[int, Who]) -> Step | None:
+    def take(
+        self, lane: str, segment: Segment, offset: int, sessions: Mapping[int, Who]
+    ) -> Step | None:
         """Give the step that begins at `offset`, an item border; None if nothing is there yet.
 
         `sessions` are those open at `offset`. Raises ShipperError where the content is damaged.
         """
+        place = segment.id, offset
         with self._lock:
-            cached = self._cache.get((segment.id, offset))
-            if cached is not None:
-                return cached
-            reader = self._reader_at(segment, offset, sessions)
-            step = reader.step()
-            while step is not None and step.block.end == offset and not step.ended:
-                step = reader.step()  # a part of a record only: no step that leads anywhere
+            step = self._cache.get(place)
+            if step is None:
+                step = self._decoded(segment, offset, sessions)
             if step is not None and self._lanes > 1:
-                self._cache[segment.id, offset] = step
-                if len(self._cache) > CACHE_BLOCKS:
-                    self._cache.popitem(last=False)
+                self._keep(place, step)
+                before = self._places.get(lane)
+                if before is not None and before[1] == _ENDED and before != self._link[0]:
+                    self._link = before, place
+                self._places[lane] = segment.id, _ENDED if step.ended else step.block.end
+                if before is None or (self._awaited and not self._needed(self._awaited)):
+                    self._awaited = frozenset()
+                    self._moved.notify_all()
             return step
+
+    def _decoded(self, segment: Segment, offset: int, sessions: Mapping[int, Who]) -> Step | None:
+        reader = self._reader_at(segment, offset, sessions)
+        step = reader.step()
+        while step is not None and step.block.end == offset and not step.ended:
+            step = reader.step()  # a part of a record only: no step that leads anywhere
+        if step is not None and step.ended:
+            # Nobody comes here again, and with it go its sessions, which may be megabytes.
+            self._readers.remove(reader)
+        self._patience = min(PATIENCE_SECONDS, self._patience + _REGAINED * PATIENCE_SECONDS)
+        return step
+
+    def _keep(self, place: tuple[str, int], step: Step) -> None:
+        self._cache[place] = step
+        if len(self._cache) > CACHE_BLOCKS:
+            self._cache.popitem(last=False)
+
+    def wait_for_others(self, lane: str) -> None:
+        """Wait, before `lane` takes what makes another lose a block, until that one has moved on.
+
+        Not for longer than PATIENCE_SECONDS, or BEGIN_SECONDS once for lanes that have not begun.
+        """
+        with self._lock:
+            place = self._at(lane)
+            # Of a lane that begins, it is not known whether it needs what is there: likely so.
+            if place is None or place in self._cache or len(self._cache) < CACHE_BLOCKS:
+                return
+            if self._begin_seconds and len(self._places) < self._lanes:
+                self._moved.wait_for(self._all_began, self._begin_seconds)
+            self._begin_seconds = 0.0
+            oldest = next(iter(self._cache))
+            if not self._needed({oldest}):
+                return
+            # Not block by block: half the cache a time, or threads would do little but take turns.
+            self._awaited |= set(islice(self._cache, CACHE_BLOCKS // 2))
+            begun = self._clock.monotonic()
+            moved = self._moved.wait_for(lambda: not self._needed({oldest}), self._patience)
+            self._patience = max(0.0, self._patience - (self._clock.monotonic() - begun))
+            if not moved:
+                for other in [other for other in self._places if self._at(other) == oldest]:
+                    del self._places[other]
+
+    def _all_began(self) -> bool:
+        return not self._begin_seconds or len(self._places) == self._lanes
+
+    def _needed(self, places: AbstractSet[tuple[str, int]]) -> bool:
+        return any(self._at(lane) in places for lane in self._places)
+
+    def _at(self, lane: str) -> tuple[str, int] | None:
+        """Give where the lane will be next, as far as that is known."""
+        place = self._places.get(lane)
+        return self._link[1] if place == self._link[0] else place
+
+    def release(self) -> None:
+        """Let nobody wait any more: everything is to end."""
+        with self._lock:
+            self._begin_seconds = 0.0
+            self._places.clear()
+            self._moved.notify_all()
 
     def _reader_at(self, segment: Segment, offset: int, sessions: Mapping[int, Who]) -> Reader:
         reader = next(

@@ -84,7 +84,7 @@ class Reader:
             self._items_end = max([self._items_end, *end])
         self._catalog.decoded(self.segment, self._items_end)
         self.position = max(self.position, self._at if ended else block.end)
-        self.sessions.join(block.records)
+        self.sessions.join(block.marked.records)
         return Step(block, self.sessions.take_changes(), ended)
 
     def _remember_framing(self) -> None:

@@ -105,7 +105,7 @@ class _Run:
         self._deliver()
 
     def _take(self, block: Block) -> None:
-        self._sessions.join(block.records)
+        self._sessions.join(block.marked.records)
         self._result.seen += len(block.records)
         if block.end <= self._held:
             return

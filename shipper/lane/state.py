@@ -27,7 +27,7 @@ from shipper.errors import MisconfiguredError, UnavailableError
 from shipper.lane.ledger import Cursor, LaneState, Ledgered, Loss, Progress
 from shipper.model import Span
 from shipper.refine.sequence import Sequences
-from shipper.refine.sessions import Changes, Who
+from shipper.refine.sessions import Changes, Who, shared
 
 VERSION: Final = 1
 # Longer than any transaction of ours; only `status` and `verify` read beside the daemon.
@@ -208,7 +208,8 @@ class State:
         cursors = self.cursors().get(lane, {})
         query = "SELECT connection, who FROM sessions WHERE lane = ?"
         sessions = {
-            number: msgspec.json.decode(who, type=Who) for number, who in self._rows(query, lane)
+            number: shared(msgspec.json.decode(who, type=Who))
+            for number, who in self._rows(query, lane)
         }
         rows = self._rows("SELECT sequences, sink FROM lanes WHERE lane = ?", lane)
         if not rows:

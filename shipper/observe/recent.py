@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from copy import copy
+from operator import attrgetter
 from typing import Any, Final
 
 from msgspec import Struct
@@ -43,6 +44,7 @@ BUCKETS: Final = 90
 # Names are at most 128 characters in any server; what is longer is an attack.
 TEXT_MAX: Final = 256
 _LOGINS: Final = frozenset((CONNECT, CHANGE_USER))
+_STATUS: Final = attrgetter("status")
 
 
 class RefusedLogin(Struct):
@@ -129,8 +131,8 @@ class Recent:
         """Look for refused logins."""
         refused = [
             record
-            for record in records
-            if record.status and record.kind in _LOGINS and not is_probe(record.status, record.user)
+            for record in filter(_STATUS, records)
+            if record.kind in _LOGINS and not is_probe(record.status or 0, record.user)
         ]
         if refused:
             with self._lock:

@@ -7,9 +7,10 @@ a user (4.1). The `Connect` of the same connection id has them.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from itertools import islice
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
@@ -35,6 +36,32 @@ class Who(NamedTuple):
     ip: str | None
 
 
+class _Known(dict[tuple[Any, ...], Who]):
+    """A bounded memo: one `Who` for all sessions of an account from a client, in every table."""
+
+    # As many as the decoders' memos keep: servers have fewer accounts and clients than that.
+    ENTRIES_MAX: Final = 4096
+    # Names are short; 4096 long ones, which an attacker may choose, would be a lot of memory.
+    CHARS_MAX: Final = 1024
+
+    def __missing__(self, fields: tuple[Any, ...]) -> Who:
+        who = Who(*fields)
+        if sum(len(value) for value in who if value) <= self.CHARS_MAX:
+            if len(self) >= self.ENTRIES_MAX:
+                self.clear()
+            self[who] = who
+        return who
+
+
+_KNOWN: Final = _Known()
+_FIELDS: Final = attrgetter(*Who._fields)
+
+
+def shared(who: Who) -> Who:
+    """Give an equal one that others use already."""
+    return _KNOWN[who]
+
+
 class Changes(Struct):
     """What a run of records did to the table of sessions, for whoever keeps it elsewhere."""
 
@@ -51,11 +78,11 @@ class Changes(Struct):
         """Change a table as the records did."""
         if self.cleared:
             sessions.clear()
-        for number, who in self.sessions.items():
-            if who is None:
-                sessions.pop(number, None)
-            else:
-                sessions[number] = who
+        ended = [number for number, who in self.sessions.items() if who is None]
+        table: dict[int, Any] = sessions
+        table.update(self.sessions)
+        for number in ended:
+            del table[number]
 
 
 class Sessions:
@@ -63,7 +90,7 @@ class Sessions:
 
     def __init__(self, known: Mapping[int, Who] | None = None) -> None:
         """Begin with the sessions that are known to be open."""
-        self._open: OrderedDict[int, Who] = OrderedDict(known or {})
+        self._open: dict[int, Who] = dict(known or {})  # the latest to begin is last
         self._highest = max(self._open, default=0)
         self._changes = Changes()
 
@@ -73,7 +100,10 @@ class Sessions:
         return changes
 
     def join(self, records: Iterable[AuditRecord]) -> None:
-        """Take records in the order of the log; complete those whose user is missing or empty."""
+        """Complete records whose user is missing or empty.
+
+        They come in the order of the log; those that a block has not marked may be left out.
+        """
         for record in records:
             kind = record.kind
             if kind == CONNECT:
@@ -94,17 +124,13 @@ class Sessions:
         if number + REORDERED_IDS_MAX < self._highest:
             self._forget()
         self._highest = max(self._highest, number)
-        self._open[number] = self._changes.sessions[number] = Who(
-            record.user,
-            record.priv_user,
-            record.os_login,
-            record.proxy_user,
-            record.host,
-            record.ip,
-        )
-        self._open.move_to_end(number)
+        who = _KNOWN[_FIELDS(record)]
+        self._open.pop(number, None)
+        self._open[number] = self._changes.sessions[number] = who
         if len(self._open) > SESSIONS_MAX:
-            self._end(next(iter(self._open)))
+            # Some at once: finding the oldest of a dict walks over all that went before.
+            for oldest in list(islice(self._open, 1 + SESSIONS_MAX // 100)):
+                self._end(oldest)
 
     def _end(self, number: int) -> None:
         if self._open.pop(number, None) is not None:

@@ -4,17 +4,19 @@ Guarantee: it always accepts, and its counts are committed together with the lan
 restart neither loses nor repeats them. It remembers for each segment how far it counted: a batch
 that is delivered again is not counted again.
 
-Theory of operation. Work is per block, not per record: one `Counter` over the command classes, one
-comprehension that sorts out what is no harmless statement, and a closer look at what is left.
+Theory of operation. Work is per batch, not per record: one `Counter` over the command classes, and
+of what its blocks have marked (all but harmless statements) one over what its series depend on.
+Python sees each combination once, however many records have it.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from itertools import compress
-from typing import ClassVar, Final, Protocol
+from collections.abc import Sequence
+from itertools import chain
+from operator import attrgetter
+from typing import ClassVar, Final, Protocol, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -41,6 +43,7 @@ from shipper.model import (
     QUERY,
     AuditRecord,
     Block,
+    Marked,
 )
 from shipper.sink.base import Batch, Receipt, Surroundings
 from shipper.sink.labels import Labels, LabelSettings
@@ -52,6 +55,12 @@ _LOGINS: Final = frozenset((CONNECT, CHANGE_USER))
 # address or the account.
 _NOBODYS: Final = frozenset((Category.LIMIT, Category.SERVER, Category.NET))
 _NUMBERS: Final = {number: str(number) for number in QUERY_ERRORS}
+_CLASS: Final = attrgetter("command_class")
+_STATUS: Final = attrgetter("status")
+_OUTCOME: Final = attrgetter("kind", "command_class", "status")
+_LOGIN: Final = attrgetter("kind", "user", "ip", "host", "status", "format")
+# Idle series make room at most so late; a look at all of them is not for every block.
+_FORGET_SECONDS: Final = 10
 
 
 class Settings(LabelSettings, frozen=True, kw_only=True, tag="metrics"):
@@ -61,8 +70,8 @@ class Settings(LabelSettings, frozen=True, kw_only=True, tag="metrics"):
 class Watcher(Protocol):
     """Somebody who looks at the same records, with a state that is kept with the counts."""
 
-    def see(self, records: Iterable[tuple[AuditRecord, int]], batch: Batch, end: int) -> None:
-        """Look at records with their offsets, harmless statements left out, up to `end`."""
+    def see(self, marked: Marked, batch: Batch, end: int) -> None:
+        """Look at a block's marked records, up to `end`."""
         ...
 
     def settle(self) -> None:
@@ -76,6 +85,10 @@ class Watcher(Protocol):
     def load(self, saved: bytes) -> bool:
         """Go on where `dump` was; False where that cannot be read."""
         ...
+
+
+# All that the series of a refused login depend on: kind, user, ip, host, status, format.
+_Login: TypeAlias = tuple[str, str | None, str | None, str | None, int, str]
 
 
 class _Series(Struct, frozen=True, kw_only=True):
@@ -111,7 +124,8 @@ class AuditCounters:
         self._watcher: Watcher | None = None
         # Of the batch that was counted, and whose findings are not durable yet.
         self._owed: tuple[str, int, Receipt] | None = None
-        self._series: dict[tuple[object, ...], _Series] = {}
+        self._series: dict[_Login, _Series] = {}
+        self._forgot = 0  # when idle series were looked for, the clock's time
 
     def watch(self, watcher: Watcher) -> None:
         """Let somebody look at the same records, from the first one on."""
@@ -134,52 +148,68 @@ class AuditCounters:
         return receipt
 
     def _counted(self, batch: Batch) -> Receipt:
-        new = duplicates = 0
+        fresh: list[Block] = []
         for block in batch.blocks:
-            left = block.since(self._upto.get(batch.segment, 0))
-            duplicates += len(block.records) - len(left.records)
-            new += len(left.records)
+            upto = self._upto.get(batch.segment, 0)
+            left = block if block.start >= upto else block.since(upto)
             if left.records or left.defects:
-                special, offsets = _special(left)
-                self._count(left, special)
-                if self._watcher is not None:
-                    self._watcher.see(zip(special, offsets, strict=True), batch, block.end)
+                fresh.append(left)
             self._mark(batch.segment, block.end)
-        return Receipt(new, duplicates)
+        if fresh:
+            self._count(fresh)
+        if self._watcher is not None:
+            for left in fresh:
+                self._watcher.see(left.marked, batch, left.end)
+        new = sum(len(block.records) for block in fresh)
+        return Receipt(new, batch.count - new)
 
     def _mark(self, segment: str, end: int) -> None:
         self._upto[segment] = max(end, self._upto.pop(segment, 0))
         if len(self._upto) > SEGMENTS_MAX:
             del self._upto[next(iter(self._upto))]
 
-    def _count(self, block: Block, special: Sequence[AuditRecord]) -> None:
-        records, counts = block.records, self._counts
-        classes = Counter([record.command_class for record in records])
-        # `special` holds all that is no statement, and the statements that failed.
-        kinds = Counter([record.kind for record in special])
-        failed = [record for record in special if record.status]
-        others = [record.command_class for record in special if record.kind is not QUERY]
-        for name, number in Counter(others).items():
-            classes[name] -= number
-        kinds[QUERY] = len(records) - len(others)
+    def _count(self, blocks: Sequence[Block]) -> None:
+        counts, every = self._counts, chain.from_iterable
+        special = list(every(block.marked.records for block in blocks))
+        classes = Counter(map(_CLASS, every(block.records for block in blocks)))
+        kinds = Counter({QUERY: classes.total() - len(special)})
+        outcomes = Counter(map(_OUTCOME, special))
+        logins = Counter(
+            [_LOGIN(each) for each in filter(_STATUS, special) if each.kind in _LOGINS]
+        )
         with self._lock:
-            for kind, number in kinds.items():
-                counts.records[kind] = counts.records.get(kind, 0) + number
-            for name, number in classes.items():
-                counts.queries[_class(name)] += number
-            for defect in block.defects:
+            self._count_outcomes(outcomes, kinds, classes)
+            for defect in every(block.defects for block in blocks):
                 counts.defects[defect.reason.value] += 1
-            self._count_kinds(kinds)
-            if failed:
-                now = int(self._clock.now())
-                self._labels.forget(counts, now)
-                for record in failed:
-                    self._count_failure(record, now)
+            if logins:
+                self._count_refused(logins)
             if kinds[AUDIT_START] or kinds[AUDIT_STOP]:
                 for record in special:
                     if record.kind in (AUDIT_START, AUDIT_STOP):
                         counts.logging = int(record.kind == AUDIT_START)
-            self._move_on(records)
+            for block in blocks:
+                self._move_on(block.records)
+
+    def _count_outcomes(
+        self,
+        outcomes: Counter[tuple[str, str | None, int | None]],
+        kinds: Counter[str],
+        classes: Counter[str | None],
+    ) -> None:
+        """Count kinds and command classes, those of the marked records corrected first."""
+        counts = self._counts
+        for (kind, name, status), number in outcomes.items():
+            kinds[kind] += number
+            if kind != QUERY:
+                classes[name] -= number
+            elif status:
+                counts.query_failures[_class(name)] += number
+                counts.query_errors[_NUMBERS.get(status, OTHER)] += number
+        for kind, number in kinds.items():
+            counts.records[kind] = counts.records.get(kind, 0) + number
+        for command, number in classes.items():
+            counts.queries[_class(command)] += number
+        self._count_kinds(kinds)
 
     def _count_kinds(self, kinds: Counter[str]) -> None:
         counts = self._counts
@@ -191,44 +221,49 @@ class AuditCounters:
         if counts.logging is None:
             counts.logging = 1
 
-    def _count_failure(self, record: AuditRecord, now: int) -> None:
-        counts = self._counts
-        if record.kind == QUERY:
-            counts.query_failures[_class(record.command_class)] += 1
-            counts.query_errors[_NUMBERS.get(record.status or 0, OTHER)] += 1
-        elif record.kind in _LOGINS:
-            key = (record.kind, record.user, record.ip, record.host, record.status, record.format)
-            series = self._series.get(key)
+    def _count_refused(self, logins: Counter[_Login]) -> None:
+        """Count refused logins, those alike together."""
+        counts, now = self._counts, int(self._clock.now())
+        if abs(now - self._forgot) >= _FORGET_SECONDS:
+            self._labels.forget(counts, now)
+            self._forgot = now
+        for login, number in logins.items():
+            series = self._series.get(login)
             if series is None:
                 if len(self._series) >= MEMO_MAX:
                     self._series.clear()
-                series = self._series[key] = self._series_of(record)
+                series = self._series[login] = self._series_of(login)
             if series.error is None:
-                counts.probes += 1
-                return
-            counts.connect_failures[series.error] += 1
+                counts.probes += number
+                continue
+            counts.connect_failures[series.error] += number
             if series.named:
-                self._add(counts.by_account, CAPPED[0], series.user, now)
-                self._add(counts.by_source, CAPPED[1], series.source, now)
+                self._add(counts.by_account, CAPPED[0], series.user, (now, number))
+                self._add(counts.by_source, CAPPED[1], series.source, (now, number))
 
-    def _series_of(self, record: AuditRecord) -> _Series:
+    def _series_of(self, login: _Login) -> _Series:
         """Find out which series a refused login counts in."""
-        status = record.status or 0
-        if is_probe(status, record.user):
+        kind, name, ip, host, status, format_ = login
+        if is_probe(status, name):
             return _Series(error=None, named=False)
-        error = (record.kind, *login_error(status, record.format))
-        if lookup(status, record.format).category in _NOBODYS:
+        error = (kind, *login_error(status, format_))
+        if lookup(status, format_).category in _NOBODYS:
             return _Series(error=error, named=False)
-        user = self._labels.user(record.user or "")
-        source = self._labels.source(source_of(record.ip, record.host))
+        user = self._labels.user(name or "")
+        source = self._labels.source(source_of(ip, host))
         return _Series(error=error, named=True, user=user, source=source)
 
     def _add(
-        self, table: dict[str, Tally], metric: str, value: tuple[str | None, str | None], now: int
+        self,
+        table: dict[str, Tally],
+        metric: str,
+        value: tuple[str | None, str | None],
+        what: tuple[int, int],
     ) -> None:
-        reason = self._labels.add(table, value[0], now) or value[1]
+        now, number = what
+        reason = self._labels.add(table, value[0], now, number) or value[1]
         if reason:
-            self._counts.untracked[metric, reason] += 1
+            self._counts.untracked[metric, reason] += number
 
     def _move_on(self, records: Sequence[AuditRecord]) -> None:
         """Note the event time of the newest record: the last of a block is close enough."""
@@ -274,12 +309,6 @@ class AuditCounters:
 
     def close(self) -> None:
         """Give up nothing; the counts stay readable."""
-
-
-def _special(block: Block) -> tuple[list[AuditRecord], list[int]]:
-    """Sort out what is no statement that worked, with offsets."""
-    wanted = [record.status or record.kind is not QUERY for record in block.records]
-    return list(compress(block.records, wanted)), list(compress(block.starts, wanted))
 
 
 def _class(name: str | None) -> str:

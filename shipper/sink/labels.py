@@ -100,18 +100,18 @@ class Labels:
         key = self._settings.hash_key.encode()[:64]
         return hashlib.blake2b(raw, digest_size=_DIGEST_BYTES, key=key).hexdigest()
 
-    def add(self, table: dict[str, Tally], value: str | None, now: int) -> str | None:
-        """Count one for a value; the reason where it went to `__other__` instead."""
+    def add(self, table: dict[str, Tally], value: str | None, now: int, number: int) -> str | None:
+        """Count `number` for a value; the reason where they went to `__other__` instead."""
         if value is None:
             return None
         tally = table.get(value)
         if tally is None:
             if value != OTHER_VALUES and self._is_full(table):
                 other = table.setdefault(OTHER_VALUES, Tally(0, now))
-                other.count += 1
+                other.count += number
                 return "max_series"
             tally = table[value] = Tally(0, now)
-        tally.count += 1
+        tally.count += number
         tally.touched = now
         return None
 

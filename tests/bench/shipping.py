@@ -21,7 +21,7 @@ def batches(blocks: Iterable[Block], size: int) -> Iterator[Batch]:
     """Cut blocks into batches as a lane does, sessions joined."""
     sessions, waiting = Sessions(), list[Block]()
     for block in blocks:
-        sessions.join(block.records)
+        sessions.join(block.marked.records)
         waiting.append(block)
         if block.end - waiting[0].start >= size:
             yield Batch(SEGMENT, "audit.log", waiting)

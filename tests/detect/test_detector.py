@@ -247,6 +247,29 @@ def _short_log() -> list[AuditRecord]:
     return log
 
 
+def _days() -> list[AuditRecord]:
+    """Make a log in which what is familiar is forgotten again and again, in the midst of blocks."""
+    log, day = [], 86_400
+    for number in range(1500):
+        at = number * 300 - (number % 7 == 0) * 40_000  # some late by half a day
+        log.append(login(at, f"app{number % 4}", f"10.{number % 3}.0.1", status=0))
+        if number % 250 > 220:  # guesses, a hit, and guesses before it that are read afterwards
+            log += [login(at + n, "root") for n in range(9)] + [login(at + 20, status=0)]
+            log += [login(at + 8 + n, f"u{n}") for n in range(9)] + [login(at + 21, status=0)]
+    return [*log, *(login(6 * day + n, "app1", "10.1.0.1") for n in range(300))]
+
+
+@pytest.mark.parametrize("size", [7, 300, 5000])
+def test_what_is_familiar_does_not_depend_on_the_cuts(size: int) -> None:
+    """The state, familiar logins and all, is that of a detector which sees one record at a time."""
+    one, other = Detector(), Detector()
+    single = [found for block in blocks(_days(), 1) for found in one.see(block, "s")]
+    cut = [found for block in blocks(_days(), size) for found in other.see(block, "s")]
+    assert cut == single
+    assert {"success_after_burst", "source_burst"} <= set(rules(single))
+    assert other.dump() == one.dump()
+
+
 LOG = _short_log()
 EXPECTED = see(LOG)
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from typing import Any
+
+import msgspec
 import pytest
 
 from shipper.model import AUDIT_START, CHANGE_USER, CONNECT, DISCONNECT, QUERY, AuditRecord
 from shipper.refine import sessions
-from shipper.refine.sessions import Sessions
+from shipper.refine.sessions import Sessions, Who
 
 
-def connect(number: int, user: str = "app", **fields: object) -> AuditRecord:
-    return AuditRecord(
-        kind=CONNECT, connection_id=number, user=user, host="web1", ip="10.0.0.1", **fields
-    )
+def connect(number: int, user: str = "app", **fields: Any) -> AuditRecord:
+    fields = {"host": "web1", "ip": "10.0.0.1"} | fields
+    return AuditRecord(kind=CONNECT, connection_id=number, user=user, **fields)
 
 
 def quit_(number: int) -> AuditRecord:
@@ -84,3 +87,37 @@ def test_the_table_is_bounded_and_forgets_the_oldest(monkeypatch: pytest.MonkeyP
     first, last = quit_(1), quit_(3)
     Sessions().join([connect(1), connect(2), connect(3), first, last])
     assert (first.user, last.user) == ("", "app")
+
+
+def of_many(number: int) -> AuditRecord:
+    """Give a login of one of 400 accounts; its texts are its own, as from a decoder."""
+    account = number % 400
+    return connect(number, f"app{account}", ip=f"10.0.{account}.1", priv_user=f"app{account}")
+
+
+def test_the_same_client_is_remembered_once() -> None:
+    """100,000 sessions in a reader and two lanes, one of them from the state: 400 accounts."""
+    count = sessions.SESSIONS_MAX
+    tracemalloc.start()
+    try:
+        reader, lane, restored = Sessions(), dict[int, Who](), dict[int, Who]()
+        for begin in range(0, count, 1000):
+            numbers = range(begin, begin + 1000)
+            reader.join([of_many(number) for number in numbers])
+            reader.take_changes().apply(lane)
+            saved = msgspec.json.encode([lane[number] for number in numbers])
+            whos = msgspec.json.decode(saved, type=list[Who])
+            restored.update(zip(numbers, map(sessions.shared, whos), strict=True))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(lane) == len(restored) == count
+    # Three tables of 100,000 entries at 52 bytes, and the numbers, which they share: 18 MB. With a
+    # client for each session it were 150 MB.
+    assert held < 30_000_000
+
+
+def test_long_names_are_not_remembered_for_others() -> None:
+    long = "x" * 10_000
+    assert sessions.shared(Who(long, None, None, None, None, None)).user == long
+    assert Who(long, None, None, None, None, None) not in sessions._KNOWN  # noqa: SLF001

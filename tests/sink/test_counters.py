@@ -20,6 +20,7 @@ from shipper.model import (
     QUERY,
     TABLE,
     AuditRecord,
+    Marked,
 )
 from shipper.sink import make_sink
 from shipper.sink.base import Batch, Receipt, Surroundings
@@ -161,9 +162,10 @@ def test_the_watcher_sees_each_record_once_and_is_kept() -> None:
     class Watcher:
         seen = 0
 
-        def see(self, records: Any, batch: Batch, end: int) -> None:
+        def see(self, marked: Marked, batch: Batch, end: int) -> None:
             assert (batch.segment, end) == (SEGMENT, 20)
-            self.seen += len(list(records))
+            assert len(marked.records) == len(marked.starts)
+            self.seen += len(marked.records)
 
         def settle(self) -> None:
             pass
