@@ -1,6 +1,7 @@
 """A real kubelet with containerd and runc, as a node of a `Cluster`: pods run.
 
-Needs root. Only pods of the host's network work (`hostNetwork: true`): the node has no other.
+Needs what `privileges.py` tries. Only pods of the host's network work (`hostNetwork: true`): the
+node has no other.
 Nothing of the machine is changed: the kernel settings that kubelet wants to write are shown to it
 in a mount name space of its own.
 """
@@ -16,13 +17,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
 import yaml
 
 from servers import free_port, need
 from servers.cluster import Cluster
 from servers.images import PAUSE
-from servers.kubernetes import program
+from servers.kubernetes import need_privileges, program
 
 NAME: Final = "localhost"
 _SETTINGS: Final = {
@@ -169,8 +169,7 @@ def _mounts_below(folder: Path) -> list[str]:
 @contextmanager
 def node(api: Cluster, archives: Sequence[Path]) -> Iterator[Node]:
     """Add a node to a cluster; its pods are gone afterwards. The cluster stops its processes."""
-    if os.getuid() != 0:
-        pytest.skip("a kubelet needs root")
+    need_privileges()
     running = Node(api)
     try:
         running.start(archives)
