@@ -152,8 +152,10 @@ class Node:
         )
 
     def clear(self) -> None:
-        """Stop all pods, and what kubelet has not collected."""
-        self.api.kubectl("delete", "pods", "-A", "--all", "--wait", "--timeout=60s")
+        """Stop all pods that run, and what kubelet has not collected."""
+        # Those of a job that is over would be waited for in vain: its controller holds them.
+        alive = "--field-selector=status.phase!=Failed,status.phase!=Succeeded"
+        self.api.kubectl("delete", "pods", "-A", alive, "--wait", "--timeout=60s")
         for task in self.ctr("tasks", "ls", "-q").stdout.split():
             self.ctr("tasks", "kill", "-s", "KILL", task)
             self.ctr("tasks", "delete", task)
