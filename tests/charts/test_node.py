@@ -103,10 +103,8 @@ def world() -> Iterator[World]:
     build_pause(images)
     build_mariadb(images)
     image = current(images)
-    archives = [
-        images.save(each, HOME / f"{n}.image.tar") for n, each in enumerate((image, PAUSE, MARIADB))
-    ]
-    with cluster() as api, node(api, archives) as running:
+    archive = images.save(HOME / "images.tar", image, PAUSE, MARIADB)
+    with cluster() as api, node(api, archive) as running:
         api.start_controllers()
         yield World(api, running, image)
         api.processes.stop(2)  # else the pods that the node stops would be made anew

@@ -12,7 +12,7 @@ import contextlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -99,8 +99,8 @@ class Node:
         # Sockets have short paths.
         self.folder = api.folder / "node"
 
-    def start(self, archives: Sequence[Path]) -> None:
-        """Start with these images."""
+    def start(self, images: Path) -> None:
+        """Start with the images of this archive."""
         folder = self.folder
         for name in ("cni", "logs", "kubelet"):
             (folder / name).mkdir(parents=True)
@@ -115,9 +115,8 @@ class Node:
         processes = self.api.processes
         processes.start("containerd", need("containerd"), "-c", str(folder / "containerd.toml"))
         processes.until("containerd answers", lambda: self.ctr("version").returncode == 0)
-        for archive in archives:
-            imported = self.ctr("images", "import", str(archive))
-            assert imported.returncode == 0, imported.stderr
+        imported = self.ctr("images", "import", str(images))
+        assert imported.returncode == 0, imported.stderr
         self._start_kubelet()
 
     def _start_kubelet(self) -> None:
@@ -148,7 +147,7 @@ class Node:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=300,  # unpacking images, on a busy disk
         )
 
     def clear(self) -> None:
@@ -169,12 +168,12 @@ def _mounts_below(folder: Path) -> list[str]:
 
 
 @contextmanager
-def node(api: Cluster, archives: Sequence[Path]) -> Iterator[Node]:
+def node(api: Cluster, images: Path) -> Iterator[Node]:
     """Add a node to a cluster; its pods are gone afterwards. The cluster stops its processes."""
     need_privileges()
     running = Node(api)
     try:
-        running.start(archives)
+        running.start(images)
         yield running
     finally:
         running.clear()
