@@ -88,7 +88,8 @@ dashboards: setup
 pictures: setup
 	$(BIN)/python tests/boards/pictures.py
 
-# Charts and image on a real API server and a real kubelet, built from Go's modules.
+# Charts and image on a real API server and a real kubelet, built from Go's modules. `make test` has
+# them too, and skips what the machine forbids; here nothing is skipped.
 kubernetes: setup
 	tests/servers/install-kubernetes
 	REQUIRE_CLUSTER=1 $(BIN)/pytest tests/charts tests/image

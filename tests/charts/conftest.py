@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 import yaml
-from charts.standins import definitions
+from charts.operators import definitions
 from servers.cluster import Cluster, cluster
 from servers.kubernetes import HOME, need_made
 
 
 @pytest.fixture(scope="session")
 def api() -> Iterator[Cluster]:
-    """An API server that knows the prometheus-operator's resources, and stand-ins of others."""
+    """An API server that knows the prometheus-operator's resources, and the database operators."""
     need_made("crds")
     with cluster() as running:
         real = [yaml.safe_load(path.read_text()) for path in sorted((HOME / "crds").glob("*.yaml"))]

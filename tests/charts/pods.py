@@ -72,7 +72,7 @@ def _percona(part: str, gid: int) -> Callable[[Any], dict[str, Any]]:
             "volumes": spec["sidecarVolumes"],
         }
         claims = [_claim("datadir")]
-        claims += [_claim(each["name"], each["spec"]) for each in spec["sidecarPVCs"]]
+        claims += [_claim(each["name"], each["spec"]) for each in spec.get("sidecarPVCs", [])]
         return _set(pod, spec["labels"], spec["annotations"], claims)
 
     return make

@@ -59,6 +59,30 @@ def test_what_is_pasted_is_taken(api: Cluster, space: str, host: str) -> None:
     assert applied.returncode == 0, applied.stderr
 
 
+@pytest.mark.parametrize(
+    ("host", "path"),
+    [
+        ("percona-xtradb-cluster", "spec.pxc.sidecars.0"),
+        ("percona-xtradb-cluster", "spec.pxc.sidecarVolumes.0.configMap"),
+        ("percona-server", "spec.mysql.sidecars.0.securityContext"),
+        ("percona-server", "spec.mysql.sidecarPVCs.0"),
+        ("mariadb-operator", "spec.sidecarContainers.0"),
+        ("mariadb-operator", "spec.volumes.0"),
+    ],
+)
+def test_a_field_that_the_operator_does_not_know_is_refused(
+    api: Cluster, space: str, host: str, path: str
+) -> None:
+    """The definitions are no formality: they list fields down to the last."""
+    pasted = yaml.safe_load(paste(render({}, example_values(host)), host))
+    place = pasted
+    for key in path.split("."):
+        place = place[int(key) if key.isdigit() else key]
+    place["fieldOfNobody"] = {}
+    refused = api.apply(pasted, namespace=space)
+    assert "fieldOfNobody: field not declared in schema" in refused.stderr
+
+
 @pytest.mark.parametrize("host", HOSTS)
 def test_the_pod_of_each_host_is_taken(api: Cluster, space: str, host: str) -> None:
     made = workload(host, paste(render({}, example_values(host)), host))

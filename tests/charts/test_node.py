@@ -24,7 +24,7 @@ from command import audit_shipper
 from servers import free_port, need
 from servers.cluster import READY_SECONDS, Cluster, cluster
 from servers.images import MARIADB, PAUSE, build_mariadb, build_pause, current, store
-from servers.kubernetes import HOME, need_made, program
+from servers.kubernetes import HOME, need_made, need_privileges, program
 from servers.node import Node, node
 from servers.opensearch import OpenSearch, shared
 from servers.proxy import Answer, Proxy, proxy
@@ -97,17 +97,14 @@ class World:
 
 @pytest.fixture(scope="session")
 def world() -> Iterator[World]:
+    need_privileges()
     need_made("rootfs-build", "rootfs-mariadb", "kubelet", "kube-scheduler")
-    if os.getuid() != 0:
-        pytest.skip("a kubelet needs root")
     images = store()
     build_pause(images)
     build_mariadb(images)
     image = current(images)
-    archives = [
-        images.save(each, HOME / f"{n}.image.tar") for n, each in enumerate((image, PAUSE, MARIADB))
-    ]
-    with cluster() as api, node(api, archives) as running:
+    archive = images.save(HOME / "images.tar", image, PAUSE, MARIADB)
+    with cluster() as api, node(api, archive) as running:
         api.start_controllers()
         yield World(api, running, image)
         api.processes.stop(2)  # else the pods that the node stops would be made anew

@@ -19,7 +19,7 @@ import yaml
 from command import audit_shipper
 from servers import free_port, need
 from servers.images import MARIADB, Store, build_mariadb, current, store
-from servers.kubernetes import need_made
+from servers.kubernetes import need_made, need_privileges
 from sink.rigs.opensearch import OpenSearchRig, shared
 
 pytestmark = pytest.mark.timeout(1000)  # the first test builds images
@@ -139,9 +139,8 @@ def _answers(port: int) -> bool:
 
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[Pair]:
+    need_privileges()
     need_made("rootfs-build", "rootfs-mariadb")
-    if os.getuid() != 0:
-        pytest.skip("containers need root")
     images = store()
     build_mariadb(images)
     index = OpenSearchRig(shared())

@@ -72,10 +72,11 @@ class Store:
         if not self.has(tag):
             self.run("podman", "import", "--quiet", str(archive), tag)
 
-    def save(self, image: str, to: Path) -> Path:
-        """Write an image to a file that containerd reads."""
+    def save(self, to: Path, *images: str) -> Path:
+        """Write images to one file that containerd reads; what they share is in it once."""
         to.unlink(missing_ok=True)
-        self.run("podman", "save", "--quiet", "--format=docker-archive", f"--output={to}", image)
+        form = ["--quiet", "--multi-image-archive", "--format=docker-archive"]
+        self.run("podman", "save", *form, f"--output={to}", *images)
         return to
 
     def remove(self) -> None:
@@ -131,11 +132,11 @@ def build_mariadb(images: Store) -> None:
 
 
 def build_pause(images: Store) -> None:
-    """What holds a pod's name spaces: any program that waits."""
-    images.import_base("localhost/build:test", HOME / "build.tar")
+    """What holds a pod's name spaces: a program that waits, on a base that is there anyway."""
+    images.import_base("localhost/mariadb-base:test", HOME / "mariadb.tar")
     if not images.has(PAUSE):
         folder = ROOT / "tests" / "image"
-        options = ["--build-arg=BASE=localhost/build:test"]
+        options = ["--build-arg=BASE=localhost/mariadb-base:test"]
         images.build(PAUSE, folder / "Containerfile.pause", folder, *options)
 
 

@@ -1,6 +1,7 @@
 """A real kubelet with containerd and runc, as a node of a `Cluster`: pods run.
 
-Needs root. Only pods of the host's network work (`hostNetwork: true`): the node has no other.
+Needs what `privileges.py` tries. Only pods of the host's network work (`hostNetwork: true`): the
+node has no other.
 Nothing of the machine is changed: the kernel settings that kubelet wants to write are shown to it
 in a mount name space of its own.
 """
@@ -11,18 +12,17 @@ import contextlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
 import yaml
 
 from servers import free_port, need
 from servers.cluster import Cluster
 from servers.images import PAUSE
-from servers.kubernetes import program
+from servers.kubernetes import need_privileges, program
 
 NAME: Final = "localhost"
 _SETTINGS: Final = {
@@ -99,8 +99,8 @@ class Node:
         # Sockets have short paths.
         self.folder = api.folder / "node"
 
-    def start(self, archives: Sequence[Path]) -> None:
-        """Start with these images."""
+    def start(self, images: Path) -> None:
+        """Start with the images of this archive."""
         folder = self.folder
         for name in ("cni", "logs", "kubelet"):
             (folder / name).mkdir(parents=True)
@@ -115,9 +115,8 @@ class Node:
         processes = self.api.processes
         processes.start("containerd", need("containerd"), "-c", str(folder / "containerd.toml"))
         processes.until("containerd answers", lambda: self.ctr("version").returncode == 0)
-        for archive in archives:
-            imported = self.ctr("images", "import", str(archive))
-            assert imported.returncode == 0, imported.stderr
+        imported = self.ctr("images", "import", str(images))
+        assert imported.returncode == 0, imported.stderr
         self._start_kubelet()
 
     def _start_kubelet(self) -> None:
@@ -148,12 +147,14 @@ class Node:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=300,  # unpacking images, on a busy disk
         )
 
     def clear(self) -> None:
-        """Stop all pods, and what kubelet has not collected."""
-        self.api.kubectl("delete", "pods", "-A", "--all", "--wait", "--timeout=60s")
+        """Stop all pods that run, and what kubelet has not collected."""
+        # Those of a job that is over would be waited for in vain: its controller holds them.
+        alive = "--field-selector=status.phase!=Failed,status.phase!=Succeeded"
+        self.api.kubectl("delete", "pods", "-A", alive, "--wait", "--timeout=60s")
         for task in self.ctr("tasks", "ls", "-q").stdout.split():
             self.ctr("tasks", "kill", "-s", "KILL", task)
             self.ctr("tasks", "delete", task)
@@ -167,13 +168,12 @@ def _mounts_below(folder: Path) -> list[str]:
 
 
 @contextmanager
-def node(api: Cluster, archives: Sequence[Path]) -> Iterator[Node]:
+def node(api: Cluster, images: Path) -> Iterator[Node]:
     """Add a node to a cluster; its pods are gone afterwards. The cluster stops its processes."""
-    if os.getuid() != 0:
-        pytest.skip("a kubelet needs root")
+    need_privileges()
     running = Node(api)
     try:
-        running.start(archives)
+        running.start(images)
         yield running
     finally:
         running.clear()

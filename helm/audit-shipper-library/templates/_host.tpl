@@ -9,7 +9,7 @@ statefulset:
 bitnami-mysql:
   {group: 1001, volume: data, subPath: audit, mountPath: /bitnami/mysql/audit, claim: shared}
 percona-xtradb-cluster:
-  {group: 1001, volume: datadir, subPath: audit, mountPath: /var/lib/mysql/audit, claim: host}
+  {group: 1001, volume: datadir, subPath: audit, mountPath: /var/lib/mysql/audit, claim: ephemeral}
 percona-server:
   {group: 1001, volume: datadir, subPath: audit, mountPath: /var/lib/mysql/audit, claim: host}
 oracle-mysql:

@@ -84,7 +84,11 @@ spec:
 {{- end }}
 {{- end }}
 
-{{/* For `kubectl apply --server-side`, or to merge into your own file. */}}
+{{/*
+For `kubectl apply --server-side`, or to merge into your own file. The state is an ephemeral claim and
+not one of `sidecarPVCs`: this operator's are whole claims, of whose metadata its definition lists no
+field, so that the API server drops the claim's name.
+*/}}
 {{- define "audit-shipper.paste.percona-xtradb-cluster" -}}
 apiVersion: pxc.percona.com/v1
 kind: PerconaXtraDBCluster
@@ -100,8 +104,6 @@ spec:
       {{- include "audit-shipper.container" . | nindent 6 }}
     sidecarVolumes:
       {{- include "audit-shipper.volumes" . | nindent 6 }}
-    sidecarPVCs:
-      {{- include "audit-shipper.sidecarPVCs" . | nindent 6 }}
 {{- end }}
 
 {{- define "audit-shipper.paste.percona-server" -}}

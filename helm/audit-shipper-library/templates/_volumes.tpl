@@ -70,7 +70,7 @@ resources: {requests: {storage: {{ .Values.state.size }}}}
     {{- include "audit-shipper.claimSpec" . | nindent 4 }}
 {{- end }}
 
-{{/* A list of one, for `sidecarPVCs` of the Percona operators. */}}
+{{/* A list of one, for `sidecarPVCs` of the Percona Server operator. */}}
 {{- define "audit-shipper.sidecarPVCs" -}}
 - name: audit-shipper-state
   spec:
