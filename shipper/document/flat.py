@@ -9,6 +9,7 @@ One object a record, keys in a fixed order, a key only where the record has the 
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any, Final
 
 from shipper.model import AuditRecord, Defect, Span
@@ -32,6 +33,7 @@ _KEYS: Final = (
     "format",
     "extra",
 )
+_values: Final = attrgetter(*_KEYS)
 
 
 def flat(item: AuditRecord | Defect, span: Span) -> dict[str, Any]:
@@ -43,8 +45,7 @@ def flat(item: AuditRecord | Defect, span: Span) -> dict[str, Any]:
             "span": list(span),
             "excerpt": item.excerpt.decode("utf-8", "backslashreplace"),
         }
-    document = {
-        key: value for key in _KEYS if (value := getattr(item, key)) is not None and value != {}
-    }
+    values = zip(_KEYS, _values(item), strict=True)
+    document = {key: value for key, value in values if value is not None and value != {}}
     document["span"] = list(span)
     return document

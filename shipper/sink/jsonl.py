@@ -22,6 +22,7 @@ from shipper.sink.base import Batch, Receipt, SinkSettings, Surroundings
 
 READ_BYTES: Final = 1024 * 1024
 SOURCE: Final = "{source}"
+_encoder: Final = msgspec.json.Encoder()
 
 
 class Settings(SinkSettings, frozen=True, kw_only=True, tag="jsonl"):
@@ -147,10 +148,8 @@ class JsonLines:
 
 
 def _lines(block: Block, segment: str) -> bytes:
-    return b"".join(
-        msgspec.json.encode({**flat(item, span), "segment": segment}) + b"\n"
-        for span, item in block.items()
-    )
+    lines = [flat(item, span) | {"segment": segment} for span, item in block.items()]
+    return _encoder.encode_lines(lines)
 
 
 def _whole_lines(fd: int) -> int:

@@ -96,32 +96,37 @@ def idle(folder: Path, seconds: float) -> None:
 
 
 def busy(folder: Path, seconds: float, rate: int) -> None:
-    """CPU and delay at a rate."""
-    log = _logs(folder)
-    written: dict[str, float] = {}
-    stop = threading.Event()
+    """CPU and delay at a rate, of records as a busy server writes them."""
+    (folder / "logs").mkdir()
+    write("percona-json-8.0", int(rate * (seconds + 1)), folder / "made")
+    lines = (folder / "made").read_bytes().splitlines(keepends=True)
+    log = (folder / "logs" / "audit.log").open("wb", buffering=0)
+    log.write(lines[0])
+    written: dict[str, float] = {}  # times, by the ids of records
+    done, stop = 1, threading.Event()
 
-    def write() -> None:
-        begun, first = time.monotonic(), log.number
+    def run() -> None:
+        nonlocal done
+        begun = time.monotonic()
         while not stop.wait(TICK):
-            due = first + int((time.monotonic() - begun) * rate)
-            if due > log.number:
-                written[f"u{log.number}"] = time.monotonic()
-                log.write(due - log.number)
+            due = min(1 + int((time.monotonic() - begun) * rate), len(lines))
+            if due > done:
+                written[json.loads(lines[done])["audit_record"]["record"]] = time.monotonic()
+                log.write(b"".join(lines[done:due]))
+                done = due
 
     with _daemon(folder) as process:
         _first(process, folder / "audit.jsonl")
         time.sleep(SETTLE_SECONDS)
-        writer = threading.Thread(target=write)
-        before, begun = _spent(process.pid), log.number
+        writer = threading.Thread(target=run)
+        before = _spent(process.pid)
         writer.start()
         delays = list(_delays(folder / "audit.jsonl", written, seconds))
-        share = (_spent(process.pid) - before) / seconds
+        share, shipped = (_spent(process.pid) - before) / seconds, done
         stop.set()
         writer.join()
-    rate_seen = (log.number - begun) / seconds
     log.close()
-    print(f"{rate_seen:,.0f} records/s: {share:.2%} of a core")
+    print(f"{shipped / seconds:,.0f} records/s: {share:.2%} of a core")
     quantiles = statistics.quantiles(delays, n=20)
     print(f"written to delivered: median {quantiles[9]:.3f} s, 95 % {quantiles[18]:.3f} s")
 
@@ -134,7 +139,7 @@ def _delays(lines: Path, written: dict[str, float], seconds: float) -> Iterator[
         while (now := time.monotonic()) < end:
             *whole, rest = (rest + file.read()).split(b"\n")
             for line in whole:
-                begun = written.pop(json.loads(line)["user"], None)
+                begun = written.pop(json.loads(line)["record"], None)
                 if begun is not None:
                     yield now - begun
             time.sleep(0.01)
