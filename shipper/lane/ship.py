@@ -13,10 +13,11 @@ from typing import BinaryIO, Final
 from msgspec import Struct
 
 from shipper.decode import Decoder, Format, Options
+from shipper.lane.identify import segment_of
 from shipper.model import Block, Span
 from shipper.refine.sessions import Sessions
 from shipper.sink import Batch, RememberingSink
-from shipper.source.file import digest_of, open_log, pieces
+from shipper.source.file import open_log, pieces
 
 # A row of these says nothing of its own end but the line feed: `…,,,10` may become 1045.
 _ENDED_BY_LINE: Final = frozenset(("mariadb", "rds-mysql", "aurora-mysql"))
@@ -55,7 +56,8 @@ def ship(
         if first is None:
             result.done = result.size
             return result
-        segment = digest_of(log, first)
+        log.seek(first.start)
+        segment = segment_of(log.read(first.end - first.start))
         result.done = sink.position(segment)
         if result.done < result.size:
             log.seek(0)
