@@ -17,7 +17,7 @@ from shipper.app.observation import Observation
 from shipper.app.source import Remainder, RunningSource
 from shipper.clock import Clock
 from shipper.config import Config, name_of
-from shipper.errors import ShipperError, UsageError
+from shipper.errors import MisconfiguredError, ShipperError, UsageError
 from shipper.notices import Tell, Trouble
 from shipper.sink import SinkSettings
 from shipper.source.base import SourceSettings
@@ -25,6 +25,9 @@ from shipper.source.findings import Findings
 
 # How often the drain looks whether everything is shipped.
 LOOK_SECONDS: Final = 0.05
+# How long a new configuration is on trial: its targets are asked by then, and a wrong password is
+# answered at once. Later the old one may be the wrong one.
+TRIAL_SECONDS: Final = 60.0
 # Settings of what outlives a reload: lock, records' identity, processes, endpoint, our own files.
 FIXED: Final = ("state", "instance", "workers", "http", "log", "alerts")
 
@@ -60,6 +63,8 @@ class Daemon:
         self._wishes: SimpleQueue[Wish] = SimpleQueue()
         self._sources: list[RunningSource] = []
         self._ended = 0  # sources that have no more input
+        self._former: Config | None = None  # what a configuration on trial replaced
+        self._trial_end = 0.0
 
     def wish(self, wish: Wish) -> None:
         """Ask for something; from a signal handler or another thread."""
@@ -76,7 +81,7 @@ class Daemon:
             while (wish := self._wishes.get()) is not Wish.DRAIN:
                 if wish is Wish.RELOAD:
                     self._replace()
-                self._raise_failure()
+                self._answer_failure()
             return self._drain()
         finally:
             self._halt()
@@ -110,10 +115,27 @@ class Daemon:
         if self._ended == len(self._config.sources):  # what is detected in them has no end
             self.wish(Wish.DRAIN)
 
-    def _raise_failure(self) -> None:
-        for source in self._sources:
-            for error in source.failed:
-                raise error
+    def _failure(self) -> BaseException | None:
+        return next((error for source in self._sources for error in source.failed), None)
+
+    def _answer_failure(self) -> None:
+        """Go back to the former configuration where the one on trial is refused, else raise."""
+        error, former = self._failure(), self._former
+        if error is None:
+            return
+        trial = former is not None and self._clock.monotonic() < self._trial_end
+        if former is None or not trial or not isinstance(error, MisconfiguredError):
+            raise error
+        self._keep(former, error)
+
+    def _keep(self, former: Config, error: ShipperError) -> None:
+        """Start the former configuration again, if it is not running still."""
+        self._tell(Trouble("", "", f"the configuration stays as it was: {error}"))
+        self._observation.metrics.reloaded(good=False)
+        if self._config is not former:
+            self._halt()
+            self._config, self._former = former, None
+            self._start()
 
     def _replace(self) -> None:
         """Take a new configuration; keep the old one if the new one is bad or does not start."""
@@ -128,13 +150,9 @@ class Daemon:
             self._config = config
             self._start()
         except ShipperError as error:
-            self._tell(Trouble("", "", f"the configuration stays as it was: {error}"))
-            self._observation.metrics.reloaded(good=False)
-            if self._config is not before:
-                self._halt()
-                self._config = before
-                self._start()
+            self._keep(before, error)
             return
+        self._former, self._trial_end = before, self._clock.monotonic() + TRIAL_SECONDS
         self._observation.metrics.reloaded(good=True)
 
     def _drain(self) -> list[Remainder]:
@@ -155,7 +173,8 @@ class Daemon:
             clock.wait(never, LOOK_SECONDS)
         for source in self._sources:
             source.halt()
-        self._raise_failure()
+        if (error := self._failure()) is not None:
+            raise error
         return [each for source in self._sources for each in source.remaining()]
 
     def _halt(self) -> None:

@@ -18,6 +18,23 @@ from servers import free_port
 from servers.waiting import until
 
 
+def test_a_reload_whose_target_refuses_goes_back(tmp_path: Path) -> None:
+    log = Log(tmp_path / "main.log")
+    log.write(10)
+    config = configure(tmp_path)
+    with daemon(config) as running:
+        until(lambda: users(tmp_path) == log.users())
+        (tmp_path / "other.db").write_text("somebody's text, and no database\n" * 99)
+        refused = f"{{type: sqlite, path: {tmp_path}/other.db}}"
+        configure(tmp_path, sinks=f"{JSONL.format(folder=tmp_path)}, {refused}")
+        running.signal(signal.SIGHUP)
+        running.says("the configuration stays as it was")
+        log.write(5)
+        until(lambda: users(tmp_path) == log.users())
+        assert running.stop() == 0
+    log.close()
+
+
 def test_one_life(tmp_path: Path) -> None:
     log = Log(tmp_path / "main.log")
     log.write(10)
