@@ -39,6 +39,8 @@ TAG_FIELDS: Final = ("kind", "format", "source", "instance")
 _TAG: Final = re.compile(r"[A-Za-z0-9_.{}-]+")
 # The fastest: on one core the network is rarely what holds us up.
 _GZIP_LEVEL: Final = 0
+# First bytes of values in MessagePack.
+_ARRAY_OF_2, _ARRAY_OF_3, _BIN_32 = b"\x92", b"\x93", b"\xc6"
 
 
 class Refused(NamedTuple):
@@ -123,9 +125,9 @@ class Encoder:
         time = event_time(record.timestamp, self._now)
         document = self._document(record, offset)
         try:
-            return b"\x92" + time + _pack(document)
+            return _ARRAY_OF_2 + time + _pack(document)
         except OverflowError:
-            return b"\x92" + time + _pack(_packable(document))
+            return _ARRAY_OF_2 + time + _pack(_packable(document))
 
     def _rows(self, block: Block, numbers: Sequence[int | None]) -> Iterable[Row]:
         records = block.records
@@ -177,14 +179,15 @@ def chunk_of(segment: str, start: int, end: int, tag: str) -> str:
     return base64.b64encode(hashlib.blake2b(text, digest_size=16).digest()).decode()
 
 
-def message(tag: str, entries: Iterable[bytes], count: int, chunk: str, *, compress: bool) -> bytes:
+def message(tag: str, entries: Sequence[bytes], chunk: str, *, compress: bool) -> bytes:
     """Write a PackedForward or CompressedPackedForward message that asks for an ack."""
-    body = b"".join(entries)
-    options: dict[str, Any] = {"chunk": chunk, "size": count}
+    options: dict[str, Any] = {"chunk": chunk, "size": len(entries)}
     if compress:
-        body = igzip.compress(body, _GZIP_LEVEL, mtime=0)
         options["compressed"] = "gzip"
-    return _pack((tag, body, options))
+        entries = [igzip.compress(b"".join(entries), _GZIP_LEVEL, mtime=0)]
+    # Put together here: to pack the whole would copy all entries once more.
+    size = sum(map(len, entries)).to_bytes(4, "big")
+    return b"".join((_ARRAY_OF_3, _pack(tag), _BIN_32, size, *entries, _pack(options)))
 
 
 def ack_in(reply: object) -> str | None:

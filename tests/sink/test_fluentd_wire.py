@@ -100,8 +100,8 @@ def test_event_times(timestamp: str | None, seconds: float) -> None:
 def test_a_message_holds_its_entries(compress: bool) -> None:  # noqa: FBT001
     (block,) = batch(failed_login(), failed_login("eve")).blocks
     entries = Encoder("ecs", SEGMENT, "audit.log").entries(block, NOW)
-    written = message("mysql.audit", entries, 2, "a chunk", compress=compress)
-    assert written == message("mysql.audit", entries, 2, "a chunk", compress=compress)
+    written = message("mysql.audit", entries, "a chunk", compress=compress)
+    assert written == message("mysql.audit", entries, "a chunk", compress=compress)
     tag, body, options = msgpack.unpackb(written)
     assert tag == "mysql.audit"
     assert (options["chunk"], options["size"]) == ("a chunk", 2)
