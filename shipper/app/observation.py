@@ -54,10 +54,9 @@ class Sentry:
             if self._findings is not None:
                 self._findings.put(detection)
 
-    def settle(self) -> None:
+    def settle(self) -> bool:
         """Bring what was found to the disk, before the lane commits that it was looked for."""
-        if self._findings is not None:
-            self._findings.save()
+        return self._findings is not None and self._findings.save()
 
     def dump(self) -> bytes:
         """Write what the detector knows."""

@@ -33,6 +33,10 @@ TOLD_AGAIN: Final = 60
 class StatefulSink(Protocol):
     """A sink whose own state is committed with the cursor: counters, detectors."""
 
+    # Whether to commit now, for what came of the last deliveries is durable elsewhere, and known
+    # there for one delivery: findings. The lane resets it.
+    urgent: bool
+
     def dump(self) -> bytes:
         """Give the state after everything that was delivered."""
         ...

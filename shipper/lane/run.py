@@ -66,7 +66,7 @@ class Lane:
         self._parcel: Parcel | None = None
         self._sent: deque[tuple[Parcel, Future[Receipt | None]]] = deque()
         self._arrived: list[Parcel] = []  # acknowledged, not committed; without their blocks
-        self._commit_bytes = COMMIT_BYTES if isinstance(sink, StatefulSink) else 0
+        self._stateful = sink if isinstance(sink, StatefulSink) else None
         self._threads = (
             ThreadPoolExecutor(sink.in_flight, f"{name}-") if sink.in_flight > 1 else None
         )
@@ -242,13 +242,21 @@ class Lane:
             parcel.blocks = []
             arrived.append(parcel)
             count += 1
-        if arrived and (everything or sum(each.size for each in arrived) >= self._commit_bytes):
+        if arrived and (everything or self._due(arrived)):
             self._arrived = []
             self._commit(arrived)
+
+    def _due(self, arrived: list[Parcel]) -> bool:
+        sink = self._stateful
+        if sink is None or sink.urgent:
+            return True
+        return sum(parcel.size for parcel in arrived) >= COMMIT_BYTES
 
     def _commit(self, arrived: list[Parcel]) -> None:
         if not self._courier.commit(arrived):
             return
+        if self._stateful is not None:
+            self._stateful.urgent = False
         fit = self._fit
         for parcel in arrived:
             segment, progress = parcel.segment, parcel.progress

@@ -74,8 +74,11 @@ class Watcher(Protocol):
         """Look at a block's marked records, up to `end`."""
         ...
 
-    def settle(self) -> None:
-        """Make durable what came of it. Raises UnavailableError; it is then asked again."""
+    def settle(self) -> bool:
+        """Make durable what came of it; False where nothing did.
+
+        Raises UnavailableError; it is then asked again.
+        """
         ...
 
     def dump(self) -> bytes:
@@ -124,6 +127,7 @@ class AuditCounters:
         self._watcher: Watcher | None = None
         # Of the batch that was counted, and whose findings are not durable yet.
         self._owed: tuple[str, int, Receipt] | None = None
+        self.urgent = False  # see lane.deliver.StatefulSink
         self._series: dict[_Login, _Series] = {}
         self._forgot = 0  # when idle series were looked for, the clock's time
 
@@ -142,8 +146,8 @@ class AuditCounters:
         """
         if self._owed is None or self._owed[:2] != (batch.segment, batch.upto):
             self._owed = batch.segment, batch.upto, self._counted(batch)
-        if self._watcher is not None:
-            self._watcher.settle()
+        if self._watcher is not None and self._watcher.settle():
+            self.urgent = True
         receipt, self._owed = self._owed[2], None
         return receipt
 

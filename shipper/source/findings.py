@@ -103,15 +103,17 @@ class Findings:
             if detection.id not in self._known:
                 self._waiting.append(to_line(detection))
 
-    def save(self) -> None:
-        """Bring all that was put to the disk. Raises UnavailableError; then nothing is forgotten.
+    def save(self) -> bool:
+        """Bring all that was put to the disk; False where nothing was.
+
+        Raises UnavailableError; then nothing is forgotten.
 
         Waiting is how a target that is away for long reaches the detector: it stands still, and
         the audit log keeps what it has not seen.
         """
         with self._lock:
             if not self._waiting and self._synced == self._size:
-                return
+                return False
             with self._reporting():
                 if os.fstat(self._fd).st_nlink == 0:  # deleted: nobody would find what is written
                     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
@@ -121,6 +123,7 @@ class Findings:
                     self._check(room)
                     self._write_line()
                 self._sync()
+            return True
 
     def _check(self, room: int) -> None:
         if room < 0:

@@ -140,9 +140,12 @@ class Counting(FaultySink):
     """A sink whose count is saved with the position."""
 
     count = 0
+    urgent = False
+    finds = False  # something with every delivery
 
     def deliver(self, batch: Batch) -> Receipt:
         self.count += batch.count
+        self.urgent = self.finds
         return super().deliver(batch)
 
     def dump(self) -> bytes:
@@ -188,3 +191,15 @@ def test_what_was_counted_and_not_committed_is_counted_again(
     assert sink.count < ROWS
     after.ship()
     assert sink.count == ROWS
+
+
+def test_a_delivery_in_which_something_was_found_is_committed_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The findings log knows again what one delivery brought, and no more than that."""
+    world, sink = counting(tmp_path, monkeypatch)
+    sink.finds = True
+    Log(world.log).write(ROWS)
+    world.ship()
+    assert len(world.told(Saved)) >= sink.target.deliveries > 10
+    assert not sink.urgent

@@ -167,8 +167,8 @@ def test_the_watcher_sees_each_record_once_and_is_kept() -> None:
             assert len(marked.records) == len(marked.starts)
             self.seen += len(marked.records)
 
-        def settle(self) -> None:
-            pass
+        def settle(self) -> bool:
+            return False
 
         def dump(self) -> bytes:
             return b"%d" % self.seen
@@ -196,9 +196,10 @@ def test_a_batch_whose_findings_cannot_be_kept_counts_once_and_is_not_acknowledg
         def see(self, records: Any, _batch: Batch, _end: int) -> None:
             self.seen += len(list(records))
 
-        def settle(self) -> None:
+        def settle(self) -> bool:
             if self.full:
                 raise UnavailableError("no space left on device")
+            return True
 
         def dump(self) -> bytes:
             return b""
@@ -210,7 +211,9 @@ def test_a_batch_whose_findings_cannot_be_kept_counts_once_and_is_not_acknowledg
             sink.deliver(batch(failed_login(), failed_login()))
     watcher.full = False
     # As new: the attempts before were no delivery.
+    assert not sink.urgent
     assert sink.deliver(batch(failed_login(), failed_login())) == Receipt(2)
+    assert sink.urgent
     assert sink.deliver(batch(failed_login(), failed_login())) == Receipt(0, 2)
     assert sink.view().connects["connect"] == watcher.seen == 2
 
