@@ -58,7 +58,8 @@ _START: Final = f"(?:{_KNOWN}|{_FREE})".encode()
 
 _ROW_START: Final = re.compile(_KNOWN.encode())
 _QUERY_ANCHOR: Final = re.compile(f",{INTEGER},{INTEGER},QUERY,".encode())
-_QUERY_END: Final = re.compile(mariadb_row.QUERY_END.encode())
+# Any beginning of QUERY_END: of a status there may be the sign alone so far.
+_QUERY_END: Final = re.compile(f",(-?[0-9]{{0,10}}){mariadb_row.MORE_COLUMNS}".encode())
 # A statement that is still open after so many bytes, with the start of a row at a line start
 # inside, belongs to a cut row: only servers before 2015 wrote raw line feeds.
 _WINDOW: Final = 64 * 1024
@@ -200,9 +201,10 @@ class MariaDb:
             return MORE
         match = _QUERY_END.match(data, quote + 1)
         after = match.end() if match else quote + 1
+        whole = match is not None and match[1] != b"-"
         if after < len(data):
-            return after + 1 if match and data[after] == _LINE_FEED else BROKEN
-        return MORE if not final else after if match else BROKEN
+            return after + 1 if whole and data[after] == _LINE_FEED else BROKEN
+        return MORE if not final else after if whole else BROKEN
 
     def _closing_quote(self, data: Data, start: int, text: int) -> int:
         """Find the first quote from `text` on that is not escaped; -1 if there is none."""

@@ -53,7 +53,7 @@ _TAILS: Final = {
     "PROXY_CONNECT": re.compile(f",(.*?),(`.*`@`.*|[^,]*),{_STATUS}{MORE_COLUMNS}"),
     "AUDIT_CONFIG": re.compile(f",(),(.*),{_STATUS}{MORE_COLUMNS}"),
 }
-QUERY_END: Final = f",(-?[0-9]{{0,10}}){MORE_COLUMNS}"
+QUERY_END: Final = f",(-?[0-9]{{1,10}}|){MORE_COLUMNS}"
 _QUERY_TEXT: Final = re.compile(rf"'((?:[^'\\]++|\\.)*+)'{QUERY_END}", re.DOTALL)
 
 

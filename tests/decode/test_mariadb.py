@@ -370,3 +370,10 @@ def test_a_clock_for_a_name_reads_alike_on_both_paths(clock: str) -> None:
         f"{CLOCK},db1,app,{clock},11,7,READ,shop,db1,\n"
     )
     laws.check_all(rows.encode(), 100)
+
+
+def test_a_sign_is_no_status() -> None:
+    row = b"20240903 01:53:33,db1,app,web1,11,3,QUERY,shop,'select 1',%b\n"
+    first, defect, last = decode(row % b"0" + row % b"-" + row % b"-1")
+    assert (first["status"], last["status"]) == (0, -1)
+    assert defect["span"] == [first["span"][1], last["span"][0]]
