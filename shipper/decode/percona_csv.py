@@ -39,6 +39,8 @@ _AUDIT_ROW: Final = re.compile(
 )
 _STATUS: Final = re.compile(rb"-?[0-9]{0,20}+")
 _CELL: Final = re.compile(rb'(?:"((?:[^"]++|"")*+)"|(-?[0-9]{0,20}+))(?:,|\Z)')
+_VALUE: Final = rb'(?:"(?:[^"\n]|"")*"|-?[0-9]{1,20})'
+_WHOLE_ROW: Final = rb"%b(?:,%b){5,11}\n" % (_VALUE, _VALUE)
 _INTERRUPTS: Final = re.compile(base.QUOTED_STARTS)
 _INTERRUPT_BYTES_MAX: Final = 128
 
@@ -60,9 +62,12 @@ class PerconaCsv:
 
     name: ClassVar[str] = NAME
     start: ClassVar[bytes] = base.CSV_START
-    # Straight behind a cut line stands only what a starting server writes first, and that ends with
-    # its line. Any other row there may be a client's invention, and would go on in its neighbours.
-    found_by: ClassVar[bytes] = rb'(?:(?<=\n)|(?="(?:No)?Audit"))(?:%b)' % base.CSV_START
+    # In mid-line, behind what a crash cut, only a row that is whole and ends with its line: another
+    # may be a client's invention in a row of another format, and would go on in its neighbours.
+    found_by: ClassVar[bytes] = rb"(?=%b)(?:(?<=\n)|(?=[^\n]{1,2048}\n)%b)" % (
+        base.CSV_START,
+        _WHOLE_ROW,
+    )
     interrupted_by: ClassVar[bytes] = base.QUOTED_STARTS
 
     def __init__(self, context: Context) -> None:

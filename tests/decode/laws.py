@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from shipper.decode import FORMATS, Decoder, Format, Options
+from shipper.decode.engine import NOT_FORESEEN
 from shipper.document.flat import flat
 
 Items = list[dict[str, Any]]
@@ -71,7 +72,8 @@ def check_account(data: bytes, items: Items, *, start: int = 0) -> None:
 
 
 def check_total(data: bytes, items: Items, options: Options | None = None) -> None:
-    """No more items than the bytes can hold, and none larger than the limit."""
+    """No more items than the bytes can hold, none larger than the limit, none unforeseen."""
+    assert not [item for item in items if item.get("reason", "").startswith(NOT_FORESEEN)]
     most = (options or Options()).record_bytes_max
     assert len(items) <= len(data)
     for item in items:

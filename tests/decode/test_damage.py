@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from decode import laws
 from decode.decoding import decode
+
+from shipper.decode.percona_json import PerconaJson
+from shipper.model import AuditRecord
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 # One of each layout, with at least three records.
@@ -55,3 +59,22 @@ def test_padding_and_headers_between_records_are_framing(name: str) -> None:
     again = decode(data[:end] + between + data[end:])
     assert [item for item in again if "defect" in item] == []
     assert len(again) == len(items)
+
+
+def test_a_record_that_nobody_foresaw_does_not_stop_the_log() -> None:
+    class Fragile(PerconaJson):
+        def careful(self, raw: bytes) -> AuditRecord:
+            if b"5_2024" in raw:
+                raise ValueError("invalid literal")
+            return super().careful(raw)
+
+        cut = staticmethod(lambda _data, start, _stop: start)
+
+    line = b'{"audit_record":{"name":"Connect","record":"%d_2024-09-03T01:53:14","timestamp":'
+    line += b'"2024-09-03T01:53:33Z","connection_id":"9","status":0,"user":"a","priv_user":"a",'
+    line += b'"os_login":"","proxy_user":"","host":"h","ip":"","db":""}}\n'
+    log = b"".join(line % number for number in (4, 5, 6))
+    first, defect, last = laws.decode(log, formats=(Fragile,))
+    assert (first["record"][0], last["record"][0]) == ("4", "6")
+    assert defect["defect"] == "malformed"
+    assert "invalid literal" in defect["reason"]
