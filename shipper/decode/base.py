@@ -60,6 +60,11 @@ class Format(Protocol):
     # A format may also have `found_by: ClassVar[bytes]`: a stricter `start`, which may look behind,
     # for finding the next record after bytes that begin none. Elsewhere it is `start`. What it
     # finds in mid-line begins with one of `<{"0123456789`.
+    #
+    # And it may have `header: ClassVar[bytes]`, where others share its lines: a regular expression
+    # that matches at the start of each line, within LOOKAHEAD bytes. Nothing behind it on the line
+    # is the start of a record (whoever chooses a name there could take the lines behind it along),
+    # but for what `found_by` finds: the line was cut, and the next one stands behind it.
 
     def __init__(self, context: Context, /) -> None:
         """Make a reader for one decoder."""

@@ -15,10 +15,10 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Final
 
 from shipper.decode.base import BROKEN, LOOKAHEAD, MORE, Context, Data, Format, Options
+from shipper.decode.seek import MORE_LINES, NONE, Seeker
 from shipper.errors import MalformedError
 from shipper.model import EXCERPT_BYTES, Block, Defect, Reason, Span
 
@@ -26,8 +26,6 @@ from shipper.model import EXCERPT_BYTES, Block, Defect, Reason, Span
 BLOCK_BYTES: Final = 128 * 1024
 # Below this, halving on gains less than the careful path costs: about ten records.
 SMALL_BYTES: Final = 4 * 1024
-
-_LINE_FEED: Final = 0x0A
 
 # What data can make a format raise although it should not. One record that nobody foresaw must not
 # stop the log for ever: it becomes a defect, which the tests of the laws do not let pass.
@@ -66,9 +64,7 @@ class Decoder:
         self._formats = [format_(self._context) for format_ in formats]
         starts = [re.compile(format_.start) for format_ in formats]
         self._starts = list(zip(self._formats, starts, strict=True))
-        # `found_by` is stricter than `start` where a format must not be found in mid-line.
-        searched = [getattr(format_, "found_by", format_.start) for format_ in formats]
-        self._searched = b"|".join(b"(?:%b)" % pattern for pattern in searched)
+        self._seeker = Seeker(formats)
         self._interrupts = {f: re.compile(f.interrupted_by) for f in self._formats}
         self._format = self._formats[0]
         self._data: Data = b""
@@ -76,6 +72,7 @@ class Decoder:
         self._base = start  # offset of _data[0] in the segment
         self._reach = LOOKAHEAD  # how far the record at _at is looked at; doubles
         self._sought = 0  # index up to which _data was searched for the start of the next item
+        self._lined = 0  # index of the first line behind framed ones that are no records
         self._slow_until = 0  # index up to which `fast` has refused
         self._endless = False  # no more record ends in what is held, says `cut`
         # Twice, so that a block and what was left of the one before go through at once.
@@ -122,6 +119,7 @@ class Decoder:
             self._data += data
         self._base += self._at
         self._sought = max(self._sought - self._at, 0)
+        self._lined = max(self._lined - self._at, 0)
         self._slow_until = max(self._slow_until - self._at, 0)
         self._endless = False
         self._at = 0
@@ -259,7 +257,13 @@ class Decoder:
         limit = at + self._options.record_bytes_max
         # A view: what lies before it may be here or gone, so no look-behind may see it.
         with memoryview(self._data)[at:limit] as view:
-            found = self._next_start(view, max(1, self._sought - at))
+            last = final or len(view) == limit - at
+            found, lined = self._seeker.behind_frames(view, self._lined - at, final=last)
+            self._lined = at + lined
+            if found == NONE:
+                found = self._seeker.find(view, max(1, self._sought - at, lined))
+        if found == MORE_LINES:
+            return False
         held = min(len(self._data), limit)
         if found > 0:
             end = at + found
@@ -276,24 +280,6 @@ class Decoder:
         self._defect(block, reason, detail, end)
         return True
 
-    @cached_property
-    def _any_start(self) -> re.Pattern[bytes]:
-        # Where a format may start in mid-line, it starts with one of these bytes: to look for them
-        # first is forty times faster on plain text. Behind a line feed any byte may start one, so
-        # a match begins with the byte itself, or with the line feed before it. Made when needed:
-        # it takes as long as all other start-up of a decoder, and most logs have no use for it.
-        some = self._searched
-        return re.compile(rb'[\n<{"0-9](?:(?<=\n)(?=%b)|(?<=(?=%b)[\s\S]))' % (some, some))
-
-    def _next_start(self, data: memoryview, at: int) -> int:
-        """Find the first place from `at` on where a record of any format may start, or -1."""
-        found = self._any_start.search(data, at - 1)
-        if found is not None and data[found.start()] != _LINE_FEED and found.start() < at:
-            found = self._any_start.search(data, at)
-        if found is None:
-            return -1
-        return found.start() + (data[found.start()] == _LINE_FEED)
-
     def _defect(self, block: Block, reason: Reason, detail: str, end: int) -> None:
         span = Span(self._base + self._at, self._base + end)
         excerpt = self._copy(self._at, min(end, self._at + EXCERPT_BYTES))
@@ -307,6 +293,7 @@ class Decoder:
     def _advance(self, at: int) -> None:
         self._at = at
         self._sought = at
+        self._lined = at
         self._reach = LOOKAHEAD
         self._context.item += 1
 

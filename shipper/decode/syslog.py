@@ -23,7 +23,7 @@ from shipper.decode.mcafee import McAfee
 from shipper.decode.outbrain import Outbrain
 from shipper.decode.percona_csv import PerconaCsv
 from shipper.decode.percona_json import PerconaJson
-from shipper.decode.syslog_header import Headers
+from shipper.decode.syslog_header import HEADER, Headers
 from shipper.decode.syslog_message import (
     Message,
     gather,
@@ -61,6 +61,7 @@ class Syslog:
 
     name: ClassVar[str] = "syslog"
     start: ClassVar[bytes] = _START
+    header: ClassVar[bytes] = HEADER.encode()
     found_by: ClassVar[bytes] = rb"(?:(?<=\n)|(?=<[0-9]))(?:%b)" % _START
     # What proves a cut depends on the format inside: `end` looks for it.
     interrupted_by: ClassVar[bytes] = rb"[^\s\S]"

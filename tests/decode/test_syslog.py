@@ -203,12 +203,28 @@ def test_a_line_that_a_crash_cut_loses_only_itself() -> None:
         assert record["span"] == [cut, cut + len(line)]
 
 
-def test_a_cut_row_whose_user_imitates_a_csv_row_loses_only_itself() -> None:
+@pytest.mark.parametrize(
+    "user",
+    [
+        b'","Query","7_2024-09-03T01:53:14","',
+        b'{ "timestamp": "2024-09-03 01:53:33", "id": 1, "class": "audit", "x": "',
+        b'{"audit_record":{"name":"Query","record":"7_2024-09-03T01:53:14","x":"',
+        b"<AUDIT_RECORD\tNAME=",
+        b"20240903 01:53:33,db1,app,localhost,11,2,QUERY,shop,'",
+    ],
+)
+@pytest.mark.parametrize("before", [b"", OTHER, b"a torn line\n"])
+def test_a_cut_row_whose_user_imitates_a_record_loses_only_itself(
+    before: bytes, user: bytes
+) -> None:
     header = b"<14>1 2024-09-03T01:53:33+00:00 db1 mysql-server_auditing - - - "
     row = header + b"db1,app,localhost,11,2,QUERY,shop,'select 1',0\n"
-    cut = header + b'db1,","Query","7_2024-09-03T01:53:14","\n'
-    _, *others = decode(cut + row + row)
-    assert [each["sqltext"] for each in others] == ["select 1"] * 2
+    cut = before + header + b"db1," + user + b"\n"
+    log = cut + row + OTHER + row
+    for place in range(0, len(log), 7):
+        items = laws.check_all(log, place)
+    assert [each.get("sqltext") for each in items if "defect" not in each][-2:] == ["select 1"] * 2
+    assert [each["span"] for each in items][-3] == [len(cut), len(cut) + len(row)]
 
 
 def test_a_fragment_without_header_is_foreign() -> None:
