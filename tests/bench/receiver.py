@@ -8,13 +8,13 @@ servers stand in `tests/servers`.
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 import threading
 from pathlib import Path
 
 import msgpack
+from bench.http_sink import leave_core
 
 READ_BYTES = 1024 * 1024
 
@@ -43,9 +43,7 @@ def _serve(server: socket.socket, protocol: str) -> None:
 
 def main() -> None:
     """Serve until standard input ends."""
-    others = set(range(os.cpu_count() or 1)) - os.sched_getaffinity(0)
-    if others:  # the sink has its core for itself
-        os.sched_setaffinity(0, others)
+    leave_core()
     with socket.create_server(("127.0.0.1", 0)) as server:
         print(server.getsockname()[1], flush=True)
         threading.Thread(target=_serve, args=(server, sys.argv[1]), daemon=True).start()
