@@ -67,27 +67,30 @@ def timestamps(records: Sequence[AuditRecord]) -> list[str | None]:
     return list(map(_timestamp, records))
 
 
-# --- `extra`: names that repeat, and often one number that does not, such as MariaDB's query id.
+# --- `extra`: names that repeat, and numbers that do not, such as MariaDB's query id and port.
 
 Shape: TypeAlias = tuple[Any, ...]  # tells kinds of `extra` apart
-# What is longer is no name, and not worth to be remembered by.
+# What is longer is no name, and what is more than any format writes is not worth remembering.
 _CHARACTERS_MAX: Final = 200
+_ITEMS_MAX: Final = 16
 
 
-def parted(extra: dict[str, Any]) -> tuple[Shape, int | None] | None:
-    """Part the one number in `extra` from the rest; None where it has more than texts and that."""
+def parted(extra: dict[str, Any]) -> tuple[Shape, tuple[int, ...]] | None:
+    """Part the numbers in `extra` from the rest; None where it has more than texts and those."""
+    if len(extra) > _ITEMS_MAX:
+        return None
     shape: list[Any] = []
-    number: int | None = None
+    odd: tuple[int, ...] = ()
     for item in extra.items():
         name, value = item
         if type(value) is str and len(value) <= _CHARACTERS_MAX:
             shape.append(item)
-        elif type(value) is int and number is None:
-            number = value
+        elif type(value) is int:
+            odd += (value,)
             shape.append(name)
         else:
             return None
-    return tuple(shape), number
+    return tuple(shape), odd
 
 
 def with_number(extra: dict[str, Any], number: int) -> dict[str, Any]:

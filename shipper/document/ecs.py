@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import attrgetter
-from typing import ClassVar, Final, Generic, NamedTuple, TypeVar
+from typing import ClassVar, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import astuple
@@ -62,7 +62,7 @@ class _Frame(NamedTuple):
     after: bytes  # ends `db`, `mysql.audit` up to the connection's id
     before_query: bytes  # the same two for a record with a statement
     after_query: bytes
-    rest: bytes  # behind it, up to the offset; a template where a number changes (columns.parted)
+    rest: bytes  # behind it, up to the offset; a template where numbers change (columns.parted)
     end: bytes
 
 
@@ -71,8 +71,9 @@ _others: Final = attrgetter(
     *("kind", "name", "command_class", "status", "format"),
     *("user", "priv_user", "os_login", "host", "ip", "db"),
 )
-_NOTHING: Final[tuple[Shape, None]] = ((), None)
-_NEVER: Final = (None, None)  # an `extra` that is not remembered
+_Odd: TypeAlias = tuple[int, ...]
+_NOTHING: Final[tuple[Shape, _Odd]] = ((), ())
+_NEVER: Final[tuple[None, _Odd]] = (None, ())  # an `extra` that is not remembered
 _ID: Final = b',"id":'
 _QUERY: Final = b',"query":{"text":'
 _NUMBER: Final = b',"connection_id":"'
@@ -149,9 +150,9 @@ class EcsEncoder:
             ]
             # fmt: on
             if frame is None or not number:
-                frame, odd = self._rare(record), None
+                frame, odd = self._rare(record), ()
             before, after, before_query, after_query, rest, end = frame
-            if odd is not None:
+            if odd:
                 rest %= odd
             if name is None:
                 head, of_record = bare, b""

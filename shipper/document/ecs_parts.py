@@ -177,10 +177,10 @@ class Odd(NamedTuple):
 
     audit: bytes  # the rest of `mysql.audit`
     root: bytes  # of the document
-    numbered: bool = False  # `audit` is a template, for the number that changes
+    numbered: bool = False  # `audit` is a template, for the numbers that change
 
 
-# Numbers that do not hold each other, as those of stencil.SPECIMENS.
+# The first of the numbers in two specimens: they, and some that follow, do not hold each other.
 SPECIMENS: Final = (7_583_101_523_595_801, 6_671_070_401_020_302)
 
 
@@ -189,15 +189,27 @@ def odd_of(key: OddKey) -> Odd | None:
     shape, proxy_user = key
     if all(isinstance(item, tuple) for item in shape):
         return odd(dict(shape), proxy_user)
-    made = set()
-    for specimen in SPECIMENS:
-        items = [item if isinstance(item, tuple) else (item, specimen) for item in shape]
-        audit, root, _ = odd(dict(items), proxy_user)
-        before, found, after = audit.partition(b"%d" % specimen)
-        made.add(Odd(b"%d".join(map(escaped, (before, after))), root, numbered=bool(found)))
     # Texts that hold a specimen make the two differ.
-    common = made.pop()
-    return common if common.numbered and not made else None
+    first, second = (_specimen(key, number) for number in SPECIMENS)
+    return first if first == second else None
+
+
+def _specimen(key: OddKey, number: int) -> Odd | None:
+    """Write the template as one specimen shows it."""
+    shape, proxy_user = key
+    items = [
+        item if isinstance(item, tuple) else (item, number + place)
+        for place, item in enumerate(shape)
+    ]
+    left, root, _ = odd(dict(items), proxy_user)
+    parts = []
+    for _, value in items:
+        if isinstance(value, int):
+            before, found, left = left.partition(b"%d" % value)
+            if not found:
+                return None
+            parts.append(escaped(before))
+    return Odd(b"%d".join((*parts, escaped(left))), root, numbered=True)
 
 
 def escaped(text: bytes) -> bytes:

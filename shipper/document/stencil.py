@@ -125,7 +125,7 @@ def _parted(records: Sequence[AuditRecord]) -> tuple[list[Shape | None], list[in
     shapes: list[Shape | None] = []
     numbers: list[int | None] = []
     for extra in map(_extra, records):
-        shape, number = (_NO_EXTRA, None) if extra is None else parted(extra) or (None, None)
-        shapes.append(shape)
-        numbers.append(number)
+        shape, odd = (_NO_EXTRA, ()) if extra is None else parted(extra) or (None, ())
+        shapes.append(shape if len(odd) <= 1 else None)  # a row has room for one
+        numbers.append(odd[0] if len(odd) == 1 else None)
     return shapes, numbers
