@@ -99,11 +99,11 @@ class World:
 def world() -> Iterator[World]:
     need_privileges()
     need_made("rootfs-build", "rootfs-mariadb", "kubelet", "kube-scheduler")
-    images = store()
-    build_pause(images)
-    build_mariadb(images)
-    image = current(images)
-    archive = images.save(HOME / "images.tar", image, PAUSE, MARIADB)
+    with store() as images:
+        build_pause(images)
+        build_mariadb(images)
+        image = current(images)
+        archive = images.save(HOME / "images.tar", image, PAUSE, MARIADB)
     with cluster() as api, node(api, archive) as running:
         api.start_controllers()
         yield World(api, running, image)

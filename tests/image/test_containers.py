@@ -116,15 +116,7 @@ class Pair:
         return self._images.run("podman", "inspect", "--format={{.State.ExitCode}}", name).strip()
 
     def words(self, name: str) -> str:
-        where = [f"--root={self._images.folder / 'storage'}"]
-        where += [f"--runroot={self._images.folder / 'run'}"]
-        run = subprocess.run(
-            [need("podman"), *where, "logs", name],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        run = self._images.attempt("podman", "logs", name)
         return run.stdout + run.stderr
 
     def remove(self) -> None:
@@ -141,13 +133,13 @@ def _answers(port: int) -> bool:
 def pair(tmp_path: Path) -> Iterator[Pair]:
     need_privileges()
     need_made("rootfs-build", "rootfs-mariadb")
-    images = store()
-    build_mariadb(images)
-    index = OpenSearchRig(shared())
-    made = Pair(images, tmp_path, index)
-    yield made
-    made.remove()
-    index.remove()
+    with store() as images:
+        build_mariadb(images)
+        index = OpenSearchRig(shared())
+        made = Pair(images, tmp_path, index)
+        yield made
+        made.remove()
+        index.remove()
 
 
 def written(log: Path) -> list[int]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import need
 from servers.images import Store, build_shipper, current, store
 from servers.kubernetes import need_made, need_privileges
 
@@ -20,12 +18,11 @@ pytestmark = pytest.mark.timeout(1000)  # two builds, where nothing is cached
 
 
 @pytest.fixture(scope="module")
-def images() -> Store:
+def images() -> Iterator[Store]:
     need_privileges()
     need_made("rootfs-build")
-    need("buildah")
-    need("podman")
-    return store()
+    with store() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -119,14 +116,8 @@ def test_the_same_sources_give_the_same_image(images: Store, image: str) -> None
 
 
 def test_a_missing_configuration_ends_with_its_status(images: Store, image: str) -> None:
-    where = [f"--root={images.folder / 'storage'}", f"--runroot={images.folder / 'run'}"]
-    ended = subprocess.run(
-        [need("podman"), *where, "run", "--rm", "--network=none", image, "run", "-c", "/nothing"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
-        env={**os.environ, "CONTAINERS_CONF": str(images.folder / "containers.conf")},
+    ended = images.attempt(
+        "podman", "run", "--rm", "--network=none", image, "run", "-c", "/nothing"
     )
     assert ended.returncode == 2
     assert "cannot read /nothing" in ended.stderr

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -36,27 +37,34 @@ class Store:
     """Images in a folder of their own, beside those of the machine."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        # podman takes 50 characters at most here, and remembers what it was: short, and always
+        # the same for this checkout.
+        self._state = Path("/run") / f"images-{hashlib.sha256(bytes(folder)).hexdigest()[:12]}"
+        self._where = [f"--root={folder / 'storage'}", f"--runroot={self._state}"]
+        self._config = folder / "containers.conf"
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "containers.conf").write_text(
+        self._config.write_text(
             "[containers]\n"
             'default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]\n'
             "[engine]\n"
             'runtime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
         )
 
-    def run(self, program: str, *arguments: str) -> str:
-        """Run buildah or podman on this store."""
-        where = [f"--root={self.folder / 'storage'}", f"--runroot={self.folder / 'run'}"]
-        run = subprocess.run(
-            [need(program), *where, *arguments],
+    def attempt(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run buildah or podman on this store, whatever comes of it."""
+        return subprocess.run(
+            [need(program), *self._where, *arguments],
             cwd=ROOT,
             capture_output=True,
             text=True,
             check=False,
             timeout=BUILD_SECONDS_MAX,
-            env={**os.environ, "CONTAINERS_CONF": str(self.folder / "containers.conf")},
+            env={**os.environ, "CONTAINERS_CONF": str(self._config)},
         )
+
+    def run(self, program: str, *arguments: str) -> str:
+        """Run buildah or podman on this store; what it printed."""
+        run = self.attempt(program, *arguments)
         assert run.returncode == 0, f"{program} {' '.join(arguments)}:\n{run.stderr[-4000:]}"
         return run.stdout
 
@@ -79,13 +87,18 @@ class Store:
         self.run("podman", "save", *form, f"--output={to}", *images)
         return to
 
-    def remove(self) -> None:
-        self.run("podman", "rmi", "--all", "--force")
-        shutil.rmtree(self.folder)
+    def close(self) -> None:
+        """Leave nothing of what ran; the images stay for the next time."""
+        shutil.rmtree(self._state, ignore_errors=True)
 
 
-def store() -> Store:
-    return Store(HOME / "containers")
+@contextmanager
+def store() -> Iterator[Store]:
+    images = Store(HOME / "images")
+    try:
+        yield images
+    finally:
+        images.close()
 
 
 def without_shells(archive: Path, to: Path) -> Path:
