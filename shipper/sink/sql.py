@@ -17,11 +17,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shipper.errors import MisconfiguredError, UnavailableError
 from shipper.settings import Seconds, Secret
-from shipper.sink.base import Batch, Receipt, SinkSettings, Surroundings
+from shipper.sink.base import Batch, Receipt, Surroundings
 from shipper.sink.sql_errors import outcome, was_cut_off
 from shipper.sink.sql_insert import defect_rows, insert_defects, insert_records, record_rows
 from shipper.sink.sql_own import OwnTraces
-from shipper.sink.sql_retention import Retention
+from shipper.sink.sql_retention import Retention, RetentionSettings
 from shipper.sink.sql_schema import create, missing, obstacles
 from shipper.sink.sql_tables import SERVER, FailedLoginRow, failed_logins
 from shipper.sink.sql_url import Address, Tls, connect, parse
@@ -32,7 +32,7 @@ STATEMENT_BYTES_MIN: Final = 64 * 1024
 STATEMENT_BYTES_MAX: Final = 16 * 1024 * 1024
 
 
-class Settings(SinkSettings, frozen=True, kw_only=True, tag="sql"):
+class Settings(RetentionSettings, frozen=True, kw_only=True, tag="sql"):
     """A database on a MySQL or MariaDB server."""
 
     # mysql://USER@HOST:3306/DATABASE, without a password; ?unix_socket=PATH for a socket.
@@ -40,9 +40,6 @@ class Settings(SinkSettings, frozen=True, kw_only=True, tag="sql"):
     password: Secret = ""  # default: none, as for accounts that the socket proves
     # auto: make missing tables. require: stop where they are missing. off: do not look.
     setup: Literal["auto", "require", "off"] = "auto"
-    # Records whose event is older are deleted, in small pieces. Default: none, because an archive
-    # of logins is not ours to shorten.
-    retention_seconds: Seconds | None = None
     # Default: off within this machine, verify to any other, because an audit trail can be forged
     # by whoever can read its password on the way.
     tls: Tls | None = None
@@ -58,8 +55,6 @@ class Settings(SinkSettings, frozen=True, kw_only=True, tag="sql"):
             yield f"url {error}"
         if self.timeout_seconds < 1:
             yield "timeout_seconds must be 1 or more"
-        if self.retention_seconds is not None and self.retention_seconds < 60:
-            yield "retention_seconds must be 60 or more"
 
 
 class SqlStore:
@@ -81,7 +76,7 @@ class SqlStore:
             raise MisconfiguredError(f"url {error}") from error
         name = settings.name or "sql"
         self._own = OwnTraces(self._address.user, self._address.database, name, surroundings.tell)
-        self._retention = Retention(settings.retention_seconds, name, surroundings)
+        self._retention = Retention(SERVER.records, settings.retention_seconds, name, surroundings)
         self._statement_bytes = STATEMENT_BYTES_MAX
 
     @cached_property

@@ -7,17 +7,20 @@ rows on every replica whatever its binary log format.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from typing import Final
 
-from sqlalchemy import Connection, Engine, delete, select
+from sqlalchemy import Connection, Engine, Table, delete, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from shipper.clock import rfc3339
 from shipper.notices import Mended, Trouble
-from shipper.sink.base import Surroundings
+from shipper.settings import Seconds
+from shipper.sink.base import SinkSettings, Surroundings
 from shipper.sink.sql_errors import said
-from shipper.sink.sql_tables import SERVER
 
+# A shorter one would be a mistake in the unit: records are gone before somebody looks.
+SECONDS_MIN: Final = 60
 # Some milliseconds of locks each.
 PIECE_ROWS: Final = 1000
 # Twice what comes in, so that a backlog of old records shrinks while new ones arrive.
@@ -26,11 +29,27 @@ _PACE: Final = 2
 REST_SECONDS: Final = 10.0
 
 
-class Retention:
-    """Keeps records for so long after their event; None: for ever."""
+class RetentionSettings(SinkSettings, frozen=True, kw_only=True):
+    """How long the SQL stores keep records."""
 
-    def __init__(self, seconds: float | None, sink: str, surroundings: Surroundings) -> None:
+    # Records whose event is older are deleted, in small pieces. Default: none, because an archive
+    # of logins is not ours to shorten.
+    retention_seconds: Seconds | None = None
+
+    def problems(self) -> Iterator[str]:
+        """Say what is wrong."""
+        if self.retention_seconds is not None and self.retention_seconds < SECONDS_MIN:
+            yield f"retention_seconds must be {SECONDS_MIN} or more"
+
+
+class Retention:
+    """Keeps the records of a table for so long after their event; None: for ever."""
+
+    def __init__(
+        self, records: Table, seconds: float | None, sink: str, surroundings: Surroundings
+    ) -> None:
         """Begin with a look at the first call."""
+        self._records = records
         self._seconds = seconds
         self._sink = sink
         self._clock = surroundings.clock
@@ -57,7 +76,7 @@ class Retention:
         try:
             for _ in range(0, most, PIECE_ROWS):
                 with engine.begin() as connection:
-                    deleted = _piece(connection, before)
+                    deleted = _piece(connection, self._records, before)
                 if deleted < PIECE_ROWS:
                     self._next = self._clock.monotonic() + REST_SECONDS
                     break
@@ -75,14 +94,12 @@ class Retention:
             self._tell(Trouble("", self._sink, f"old records cannot be deleted: {said(error)}"))
 
 
-def _piece(connection: Connection, before: str) -> int:
+def _piece(connection: Connection, records: Table, before: str) -> int:
     """Delete the oldest; records without a readable time go with the neighbours they came with."""
-    c = SERVER.records.c
+    c = records.c
     dated = select(c.id).where(c.at < before).order_by(c.at).limit(PIECE_ROWS)
     ids = list(connection.scalars(dated))
     if ids:
         undated = select(c.id).where(c.at.is_(None), c.id < max(ids)).limit(PIECE_ROWS)
-        connection.execute(
-            delete(SERVER.records).where(c.id.in_([*ids, *connection.scalars(undated)]))
-        )
+        connection.execute(delete(records).where(c.id.in_([*ids, *connection.scalars(undated)])))
     return len(ids)

@@ -26,7 +26,8 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from shipper.document.percona import percona
 from shipper.errors import MisconfiguredError, UnavailableError
 from shipper.model import Block
-from shipper.sink.base import Batch, Receipt, SinkSettings, Surroundings
+from shipper.sink.base import Batch, Receipt, Surroundings
+from shipper.sink.sql_retention import Retention, RetentionSettings
 from shipper.sink.sql_tables import SQLITE, FailedLoginRow, defect_row, failed_logins
 
 # How long a transaction waits for another writer's: longer than any of ours takes.
@@ -48,7 +49,7 @@ _MOVE: Final = (
 )
 
 
-class Settings(SinkSettings, frozen=True, kw_only=True, tag="sqlite"):
+class Settings(RetentionSettings, frozen=True, kw_only=True, tag="sqlite"):
     """An SQLite file."""
 
     path: str  # made with mode 0600 where it does not exist
@@ -61,9 +62,11 @@ class SqliteStore:
     # One transaction: large enough that a commit costs little, small enough for little memory.
     batch_bytes: ClassVar[int] = 1024 * 1024
 
-    def __init__(self, settings: Settings, _surroundings: Surroundings | None = None) -> None:
+    def __init__(self, settings: Settings, surroundings: Surroundings | None = None) -> None:
         """Take the settings; nothing is opened yet."""
         self._path = settings.path
+        name, surroundings = settings.name or "sqlite", surroundings or Surroundings()
+        self._retention = Retention(RECORDS, settings.retention_seconds, name, surroundings)
 
     @cached_property
     def _engine(self) -> Engine:
@@ -77,6 +80,7 @@ class SqliteStore:
         with self._reporting("open"), _MAKING:
             self._refuse_foreign_tables()
             SQLITE.metadata.create_all(self._engine)
+        self._retention.prune(self._engine, 0)
 
     def check(self) -> Sequence[str]:
         """Say why the store could not be opened; makes no file."""
@@ -142,6 +146,7 @@ class SqliteStore:
                 .where(SEGMENTS.c.id == segment, SEGMENTS.c.shipped < batch.upto)
                 .values(shipped=batch.upto)
             )
+        self._retention.prune(self._engine, new)
         return Receipt(new=new, duplicates=batch.count - new)
 
     def failed_logins(self, since: str | None = None) -> Iterator[FailedLoginRow]:

@@ -10,23 +10,25 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from sink.rigs.base import Rig
 
-from shipper.sink import Sink, make_sink
+from shipper.sink import Sink, Surroundings, make_sink
 from shipper.sink.jsonl import Settings as JsonlSettings
 from shipper.sink.sqlite import Settings as SqliteSettings
 
 
-class _Sqlite(Rig):
+class SqliteRig(Rig):
     exactly_once = True
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def sink(self) -> Sink:
-        return make_sink(SqliteSettings(path=str(self.path)))
+    def sink(self, surroundings: Surroundings | None = None, **changes: Any) -> Sink:
+        settings = SqliteSettings(path=str(self.path), **changes)
+        return make_sink(settings, surroundings or Surroundings())
 
     def held(self) -> Counter[tuple[str, int]]:
         query = (
@@ -71,10 +73,10 @@ class _Jsonl(Rig):
 
 
 @contextmanager
-def sqlite(folder: Path) -> Iterator[Rig]:
+def sqlite(folder: Path) -> Iterator[SqliteRig]:
     # From the start: a connection keeps the patience that it was opened with.
     with mock.patch("shipper.sink.sqlite.BUSY_MILLISECONDS", 50):
-        yield _Sqlite(folder / "audit.db")
+        yield SqliteRig(folder / "audit.db")
 
 
 @contextmanager
