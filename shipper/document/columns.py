@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -24,12 +24,13 @@ _connection_id: Final = attrgetter("connection_id")
 _sqltext: Final = attrgetter("sqltext")
 
 Column: TypeAlias = list[bytes]
+Value = TypeVar("Value", str | None, int | None)
 
 
 def numbers(values: Sequence[int | None]) -> Column:
     """Write numbers; b"" where there is none."""
-    if not values:
-        return []
+    if values.count(None) == len(values):
+        return [b""] * len(values)
     written = _encode(values)[1:-1].split(b",")
     if _NULL in written:
         written = [b"" if number == _NULL else number for number in written]
@@ -41,7 +42,7 @@ def texts(values: Iterable[str | None], write: Callable[[str], bytes]) -> Column
     return [b"" if value is None else write(value) for value in values]
 
 
-def repeated(values: Sequence[str | None], write: Callable[[str | None], bytes]) -> Column:
+def repeated(values: Sequence[Value], write: Callable[[Value], bytes]) -> Column:
     """Write values of which few are different, such as times: each once."""
     written = {value: write(value) for value in set(values)}
     return [written[value] for value in values]

@@ -122,9 +122,12 @@ class Stencils:
 
 def _parted(records: Sequence[AuditRecord]) -> tuple[list[Shape | None], list[int | None]]:
     """Give the shape of each record's `extra`, None for one without, and its number."""
+    extras = list(map(_extra, records))
+    if extras.count(None) == len(extras):  # so it is in the logs of Percona's plugin
+        return [_NO_EXTRA] * len(extras), [None] * len(extras)
     shapes: list[Shape | None] = []
     numbers: list[int | None] = []
-    for extra in map(_extra, records):
+    for extra in extras:
         shape, odd = (_NO_EXTRA, ()) if extra is None else parted(extra) or (None, ())
         shapes.append(shape if len(odd) <= 1 else None)  # a row has room for one
         numbers.append(odd[0] if len(odd) == 1 else None)

@@ -137,14 +137,20 @@ class Encoder:
             columns.repeated(times, lambda at: b"" if at is None else _pack(at)),
             columns.texts(columns.record_ids(records), _pack),
             columns.texts(columns.statements(records), _pack),
-            [
-                b"" if number is None else _pack(str(number))
-                for number in columns.connection_ids(records)
-            ],
-            [b"" if number is None else _pack(_packable(number)) for number in numbers],
+            columns.repeated(
+                columns.connection_ids(records),
+                lambda number: b"" if number is None else _pack(str(number)),
+            ),
+            _packed(numbers),
             list(map(_pack, block.starts)),
         )
         return zip(*(every[index] for index in self._order), strict=True)
+
+
+def _packed(numbers: Sequence[int | None]) -> columns.Column:
+    if numbers.count(None) == len(numbers):
+        return [b""] * len(numbers)
+    return [b"" if number is None else _pack(_packable(number)) for number in numbers]
 
 
 def _packable(value: Any) -> Any:

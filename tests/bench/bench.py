@@ -42,7 +42,11 @@ WRITERS = (
 STAGES = ("decode", "ecs", "sqlite")
 # What goes over a wire, to a receiver that only acknowledges.
 # `run` is the daemon's own part: lanes and state, into a sink that takes everything.
-WIRES = ("run", "opensearch", "syslog", "fluentd", "fluentd_gzip")
+# `_alone` is what the sink does, without decoding.
+WIRES = (
+    *("run", "opensearch", "syslog", "syslog_alone"),
+    *("fluentd", "fluentd_alone", "fluentd_gzip"),
+)
 WIRE_WRITERS = (
     *("percona-json-8.0", "percona-csv-8.0", "percona-old-8.0", "percona-new-8.0"),
     "mariadb-1.4",
@@ -68,7 +72,9 @@ GOALS = {
     },
     "run": {"percona-json": 350_000},
     "syslog": {"percona-json": 300_000},
+    "syslog_alone": {"": 300_000},
     "fluentd": {"percona-json": 300_000},
+    "fluentd_alone": {"": 300_000},
 }
 
 
