@@ -16,23 +16,13 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import chain
 from operator import attrgetter
-from typing import ClassVar, Final, Protocol, TypeAlias
+from typing import ClassVar, Final, Protocol
 
 import msgspec
 from msgspec import Struct
 
-from shipper.addresses import MEMO_MAX, source_of
 from shipper.clock import seconds_of
-from shipper.codes import Category, is_probe, lookup
-from shipper.counts import (
-    CAPPED,
-    COMMAND_CLASSES,
-    OTHER,
-    QUERY_ERRORS,
-    AuditCounts,
-    Tally,
-    login_error,
-)
+from shipper.counts import COMMAND_CLASSES, OTHER, QUERY_ERRORS, AuditCounts
 from shipper.errors import MisconfiguredError
 from shipper.model import (
     AUDIT_START,
@@ -47,20 +37,16 @@ from shipper.model import (
 )
 from shipper.sink.base import Batch, Receipt, Surroundings
 from shipper.sink.labels import Labels, LabelSettings
+from shipper.sink.refused import RefusedLogins
 
 VERSION: Final = 1
 SEGMENTS_MAX: Final = 64  # as in shipper.detect.state
 _LOGINS: Final = frozenset((CONNECT, CHANGE_USER))
-# A full server refuses everybody, and a broken handshake names nobody: these say nothing about the
-# address or the account.
-_NOBODYS: Final = frozenset((Category.LIMIT, Category.SERVER, Category.NET))
 _NUMBERS: Final = {number: str(number) for number in QUERY_ERRORS}
 _CLASS: Final = attrgetter("command_class")
 _STATUS: Final = attrgetter("status")
 _OUTCOME: Final = attrgetter("kind", "command_class", "status")
 _LOGIN: Final = attrgetter("kind", "user", "ip", "host", "status", "format")
-# Idle series make room at most so late; a look at all of them is not for every block.
-_FORGET_SECONDS: Final = 10
 
 
 class Settings(LabelSettings, frozen=True, kw_only=True, tag="metrics"):
@@ -90,19 +76,6 @@ class Watcher(Protocol):
         ...
 
 
-# All that the series of a refused login depend on: kind, user, ip, host, status, format.
-_Login: TypeAlias = tuple[str, str | None, str | None, str | None, int, str]
-
-
-class _Series(Struct, frozen=True, kw_only=True):
-    """Where a refused login counts: its error, None for a probe, and whose login it was."""
-
-    error: tuple[str, str, str] | None
-    named: bool  # counts by account and source
-    user: tuple[str | None, str | None] = (None, None)  # label value, why it is not its own
-    source: tuple[str | None, str | None] = (None, None)
-
-
 class _Saved(Struct):
     version: int
     upto: dict[str, int]
@@ -121,6 +94,7 @@ class AuditCounters:
         surroundings = surroundings or Surroundings()
         self._clock = surroundings.clock
         self._labels = Labels(settings)
+        self._refused = RefusedLogins(self._labels)
         self._lock = threading.Lock()  # the thread of the lane counts, that of a scrape copies
         self._counts = AuditCounts()
         self._upto: dict[str, int] = {}
@@ -128,8 +102,6 @@ class AuditCounters:
         # Of the batch that was counted, and whose findings are not durable yet.
         self._owed: tuple[str, int, Receipt] | None = None
         self.urgent = False  # see lane.deliver.StatefulSink
-        self._series: dict[_Login, _Series] = {}
-        self._forgot = 0  # when idle series were looked for, the clock's time
 
     def watch(self, watcher: Watcher) -> None:
         """Let somebody look at the same records, from the first one on."""
@@ -186,7 +158,7 @@ class AuditCounters:
             for defect in every(block.defects for block in blocks):
                 counts.defects[defect.reason.value] += 1
             if logins:
-                self._count_refused(logins)
+                self._refused.count(counts, logins, int(self._clock.now()))
             if kinds[AUDIT_START] or kinds[AUDIT_STOP]:
                 for record in special:
                     if record.kind in (AUDIT_START, AUDIT_STOP):
@@ -224,50 +196,6 @@ class AuditCounters:
         counts.stops += kinds[AUDIT_STOP]
         if counts.logging is None:
             counts.logging = 1
-
-    def _count_refused(self, logins: Counter[_Login]) -> None:
-        """Count refused logins, those alike together."""
-        counts, now = self._counts, int(self._clock.now())
-        if abs(now - self._forgot) >= _FORGET_SECONDS:
-            self._labels.forget(counts, now)
-            self._forgot = now
-        for login, number in logins.items():
-            series = self._series.get(login)
-            if series is None:
-                if len(self._series) >= MEMO_MAX:
-                    self._series.clear()
-                series = self._series[login] = self._series_of(login)
-            if series.error is None:
-                counts.probes += number
-                continue
-            counts.connect_failures[series.error] += number
-            if series.named:
-                self._add(counts.by_account, CAPPED[0], series.user, (now, number))
-                self._add(counts.by_source, CAPPED[1], series.source, (now, number))
-
-    def _series_of(self, login: _Login) -> _Series:
-        """Find out which series a refused login counts in."""
-        kind, name, ip, host, status, format_ = login
-        if is_probe(status, name):
-            return _Series(error=None, named=False)
-        error = (kind, *login_error(status, format_))
-        if lookup(status, format_).category in _NOBODYS:
-            return _Series(error=error, named=False)
-        user = self._labels.user(name or "")
-        source = self._labels.source(source_of(ip, host))
-        return _Series(error=error, named=True, user=user, source=source)
-
-    def _add(
-        self,
-        table: dict[str, Tally],
-        metric: str,
-        value: tuple[str | None, str | None],
-        what: tuple[int, int],
-    ) -> None:
-        now, number = what
-        reason = self._labels.add(table, value[0], now, number) or value[1]
-        if reason:
-            self._counts.untracked[metric, reason] += number
 
     def _move_on(self, records: Sequence[AuditRecord]) -> None:
         """Note the event time of the newest record: the last of a block is close enough."""
