@@ -44,6 +44,10 @@ RULES: Final[dict[str, Rule]] = {
 }
 
 
+# Enough to see whether somebody guesses names or has a list of them.
+USERS_MAX: Final = 10
+
+
 class Sample(NamedTuple):
     """A record that belongs to the finding: `segment-offset` is its document id in the index."""
 
@@ -63,6 +67,7 @@ class Detection(Struct, frozen=True, omit_defaults=True):
     source: str | None = None  # address or host name, where it is about one
     accounts: int | None = None  # distinct accounts tried
     networks: int | None = None  # distinct networks they came from
+    users: tuple[str, ...] = ()  # accounts tried, at most USERS_MAX
     error_code: int | None = None
     samples: tuple[Sample, ...] = ()
     again: bool = False  # told before; it has been going on since

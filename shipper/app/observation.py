@@ -32,23 +32,31 @@ class Sentry:
     """A detector beside the counts of one source; tells what it finds."""
 
     def __init__(
-        self, detector: Detector, tell: Tell, recent: Recent, findings: Findings | None = None
+        self,
+        detector: Detector,
+        clock: Clock,
+        tell: Tell,
+        recent: Recent,
+        findings: Findings | None = None,
     ) -> None:
         """Take records from the lane's thread, and questions from that of a scrape.
 
         `findings` keeps what is found for the sinks that want it; None where none does.
         """
         self._detector = detector
+        self._clock = clock
         self._findings = findings
         self._recent = recent
         self._tell = tell
         self._lock = threading.Lock()
+        self._newest = (0, clock.monotonic())  # event time, and when it came
 
     def see(self, marked: Marked, batch: Batch, end: int) -> None:
         """Look at records, and tell."""
         self._recent.see(marked.records, batch.source)
         with self._lock:
             found = self._detector.consider(marked, batch.segment, end)
+            self._note_time()
         for detection in found:
             self._tell(Detected(batch.source, detection))
             if self._findings is not None:
@@ -66,7 +74,13 @@ class Sentry:
     def load(self, saved: bytes) -> bool:
         """Go on where `dump` was; False where another version wrote that."""
         with self._lock:
-            return self._detector.load(saved)
+            loaded = self._detector.load(saved)
+            self._note_time()
+        return loaded
+
+    def _note_time(self) -> None:
+        if self._detector.newest != self._newest[0]:
+            self._newest = self._detector.newest, self._clock.monotonic()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -75,9 +89,10 @@ class Sentry:
             return self._detector.counts
 
     def failed_accounts(self, top: int = 20) -> list[tuple[str, int]]:
-        """Give the sources with most accounts refused."""
+        """Give the sources with most accounts refused, as of now."""
         with self._lock:
-            return self._detector.failed_accounts(top)
+            elapsed = self._clock.monotonic() - self._newest[1]
+            return self._detector.failed_accounts(top, elapsed)
 
 
 class Observation:
@@ -86,7 +101,9 @@ class Observation:
     def __init__(self, config: Config, clock: Clock, write: Callable[[str], None]) -> None:
         """`write` takes a line of the log. Raises MisconfiguredError where HTTP cannot listen."""
         self._config = config
+        self._clock = clock
         self._audited: dict[str, Audited] = {}
+        self._made: dict[str, Audited] = {}  # shown once their counts are those of the state
         self._sources: Sequence[RunningSource] = ()
         self._started = False
         pulls = Pulls(lambda: list(self._audited.values()), self._pending, self._dead_letter_bytes)
@@ -98,7 +115,11 @@ class Observation:
             level=config.log.level,
             count=self.metrics.logged,
         )
-        self._alerts = None if config.alerts is None else AlertFile(config.alerts, clock)
+        self._alerts = (
+            None
+            if config.alerts is None
+            else AlertFile(config.alerts, clock, instance=config.instance)
+        )
         self.recent = Recent(clock)
         self.endpoint: Endpoint | None = None
         if config.http is not None:
@@ -133,10 +154,10 @@ class Observation:
             self.metrics.expect(source, name_of(settings))
             if isinstance(sink, AuditCounters):
                 detector = Detector(self._config.detect)
-                sentry = Sentry(detector, self.tell, self.recent, findings)
+                sentry = Sentry(detector, self._clock, self.tell, self.recent, findings)
                 sink.watch(sentry)
                 labels = sink.labels
-                self._audited[source] = Audited(
+                self._made[source] = Audited(
                     source, sink.view, sentry, lambda address: labels.source(address)[0]
                 )
             return sink
@@ -144,12 +165,16 @@ class Observation:
         return make
 
     def running(self, config: Config, sources: Sequence[RunningSource]) -> None:
-        """Note that these sources run now, and are what is asked about from here on."""
+        """Note that these sources run now, and are what is asked about from here on.
+
+        Until then the counts of those before them are shown, at the first start none: a 0 that
+        becomes what was kept would be taken for that many failures at once.
+        """
         self._config = config
         self._sources = tuple(sources)
         names = {source.name for source in sources}
-        for gone in self._audited.keys() - names:
-            del self._audited[gone]
+        self._audited = {name: one for name, one in self._made.items() if name in names}
+        self._made = dict(self._audited)
         self._started = True
 
     def close(self) -> None:

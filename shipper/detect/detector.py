@@ -1,8 +1,8 @@
 """The detector: one pass over a block's records, a closer look at logins.
 
 Theory of operation. Nearly all records are statements; a block marks the others. Those are logins,
-and nearly all of them worked: one comprehension leaves out a remembered (account, address). Only
-refused logins, and logins that worked for the first time today, reach the rules.
+and nearly all of them worked: one comprehension leaves out a client that did so on the same day.
+Only refused logins, and logins that worked for the first time today, reach the rules.
 
 Three ideas keep the findings few and right:
 
@@ -36,12 +36,12 @@ from shipper.detect.state import SEGMENTS_MAX, VERSION, State
 from shipper.detection import AUDIT_SWITCHED_OFF, Detection, Sample
 from shipper.model import AUDIT_STOP, CHANGE_USER, CONNECT, AuditRecord, Block, Marked
 
-_Client: TypeAlias = tuple[str | None, str | None]  # user; address or host, as `source_of` has it
+# User; address or host, as `source_of` has it; day, because who comes daily shall stay familiar.
+_Client: TypeAlias = tuple[str | None, str | None, str]
 
 _WATCHED: Final = frozenset((CONNECT, CHANGE_USER, AUDIT_STOP))
-# Clients of one server that logged in today. Forgotten as a whole when full, and each day.
+# Clients of one server that logged in, by day. Forgotten as a whole when full.
 _SEEN_MAX: Final = 16_384
-_DAY: Final = 86_400
 # Forgetting walks over all tables, at most 4096 keys each: not more often than this event time.
 _FORGET_SECONDS: Final = 60
 
@@ -61,7 +61,7 @@ class Detector:
         self._familiar = Familiar(self._settings, state, episodes)
         self._failures = Failures(self._settings, state, episodes, self._familiar)
         self._seen: set[_Client] = set()
-        self._seen_day = -1
+        self._last: str | None = None  # time of the last record
         self._text, self._second = "", 0
         self._forgot = 0
 
@@ -87,6 +87,8 @@ class Detector:
         """
         found: list[Detection] = []
         begin: int | None = 0
+        if marked.records:
+            self._last = marked.records[-1].timestamp or self._last
         while begin is not None:
             begin = self._look(marked, begin, segment, found)
         for detection in found:
@@ -106,7 +108,8 @@ class Detector:
             and (
                 record.status
                 or kind is AUDIT_STOP
-                or (record.user, record.ip or record.host) not in seen
+                or (record.user, record.ip or record.host, (record.timestamp or "")[:10])
+                not in seen
             )
         ]
         for index in indexes:
@@ -115,7 +118,7 @@ class Detector:
                 found += self._stopped(record, starts[index], segment)
             elif record.status:
                 found += self._refused(record, starts[index], segment)
-            elif record.status == 0 and (record.user, record.ip or record.host) not in self._seen:
+            elif record.status == 0 and _client(record) not in self._seen:
                 found += self._accepted(record, starts[index], segment)
             if self._seen is not seen:
                 return index + 1
@@ -151,12 +154,10 @@ class Detector:
             return ()
         proxied = self._failures.is_proxy(login.source)
         found = list(self._familiar.accept(login, proxied=proxied))
-        day = login.second // _DAY
-        if day != self._seen_day or len(self._seen) >= _SEEN_MAX:
+        if len(self._seen) >= _SEEN_MAX:
             self._seen = set()
-            self._seen_day = day
         if self._familiar.knows(facts.pair, login.second):
-            self._seen.add((record.user, record.ip or record.host))
+            self._seen.add(_client(record))
         return found
 
     def _stopped(self, record: AuditRecord, offset: int, segment: str) -> Iterable[Detection]:
@@ -185,9 +186,17 @@ class Detector:
         """Give how many findings each rule ever had."""
         return dict(self._state.counts)
 
-    def failed_accounts(self, top: int = 20) -> list[tuple[str, int]]:
-        """Give the sources with most accounts refused in the spray window, 2 or more each."""
-        begin = self._state.newest - int(self._settings.spray_window_seconds)
+    @property
+    def newest(self) -> int:
+        """Event time of the newest record, seconds since 1970."""
+        return max(self._state.newest, int(seconds_of(self._last)) if self._last else 0)
+
+    def failed_accounts(self, top: int = 20, elapsed: float = 0.0) -> list[tuple[str, int]]:
+        """Give the sources with most accounts refused in the spray window, 2 or more each.
+
+        `elapsed`: seconds since `newest` came. A window ends also where no record follows.
+        """
+        begin = self.newest + int(elapsed) - int(self._settings.spray_window_seconds)
         distinct = (
             (source, sum(second > begin for second in accounts.values()))
             for source, accounts in list(self._state.tried.items())
@@ -227,3 +236,7 @@ class Detector:
             del state.tried[key]
         self._episodes.forget(before)
         self._familiar.forget(state.newest)
+
+
+def _client(record: AuditRecord) -> _Client:
+    return record.user, record.ip or record.host, (record.timestamp or "")[:10]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final, TypeAlias
 
@@ -13,7 +14,7 @@ from shipper.detect.familiar import Familiar, pair_of
 from shipper.detect.login import Facts, Login
 from shipper.detect.settings import Settings
 from shipper.detect.state import CODES_MAX, DISTINCT_MAX, State
-from shipper.detect.tables import Level, Window, make_room
+from shipper.detect.tables import Found, Level, Window, make_room
 from shipper.detection import (
     ACCOUNT_BURST,
     CHANGE_USER_GUESSING,
@@ -21,6 +22,7 @@ from shipper.detection import (
     NEW_ERROR_CODE,
     PASSWORD_SPRAY,
     SOURCE_BURST,
+    USERS_MAX,
     Detection,
 )
 from shipper.model import AuditRecord
@@ -158,11 +160,8 @@ class Failures:
             explained = self._episodes.keys(ACCOUNT_BURST, second)
             found = window.burst(second, self._levels, explained)
         if found:
-            accounts = len({user for _, user in window.between(found.first, found.last)})
-            about = _about(login, window, user=False)
-            yield from self._episodes.begin(
-                SOURCE_BURST, source, login, found, accounts=accounts, **about
-            )
+            about = _tried(window, found) | _about(login, window, user=False)
+            yield from self._episodes.begin(SOURCE_BURST, source, login, found, **about)
         else:
             yield from self._account(login)
 
@@ -189,7 +188,8 @@ class Failures:
         begin = login.second - int(self._settings.spray_window_seconds)
         if len(accounts) > DISTINCT_MAX:
             del accounts[min(accounts, key=accounts.__getitem__)]
-        distinct = sum(second > begin for second in accounts.values())
+        tried = [user for user, second in accounts.items() if second > begin]
+        distinct = len(tried)
         if distinct >= self._settings.spray_accounts:
             inside = window.between(begin + 1, login.second)
             first = inside[0][0] if inside else login.second
@@ -200,6 +200,7 @@ class Failures:
                 (first, login.second, max(distinct, len(inside))),
                 source=source,
                 accounts=distinct,
+                users=tuple(sorted(tried)[:USERS_MAX]),
                 samples=tuple(window.samples),
             )
 
@@ -229,11 +230,8 @@ class Failures:
         window.trim(2 * self._settings.change_user_failures)
         found = window.burst(login.second, self._change_levels)
         if found:
-            accounts = len({user for _, user in window.between(found.first, found.last)})
-            about = _about(login, window, user=False)
-            yield from self._episodes.begin(
-                CHANGE_USER_GUESSING, key, login, found, accounts=accounts, **about
-            )
+            about = _tried(window, found) | _about(login, window, user=False)
+            yield from self._episodes.begin(CHANGE_USER_GUESSING, key, login, found, **about)
 
     def _window(self, table: dict[str, Window], key: str, login: Login, other: str) -> Window:
         window = table.get(key)
@@ -242,6 +240,13 @@ class Failures:
             window = table[key] = Window()
         window.add(login.second, other, login.at, self.horizon)
         return window
+
+
+def _tried(window: Window, found: Found) -> dict[str, object]:
+    """Say which accounts a source tried, those that it tried most often first."""
+    users = Counter(user for _, user in window.between(found.first, found.last))
+    often = sorted(users, key=lambda user: (-users[user], user))
+    return {"accounts": len(users), "users": tuple(often[:USERS_MAX])}
 
 
 def _about(login: Login, window: Window, *, user: bool) -> dict[str, object]:

@@ -26,6 +26,10 @@ def pair_of(user: str, source: str) -> str:
     return f"{user}\0{network_of(source)}"
 
 
+def _client_of(login: Login) -> str:
+    return f"{login.user}\0{login.source}"
+
+
 class Familiar:
     """Remembers logins that worked; nobody adds one by guessing."""
 
@@ -41,7 +45,15 @@ class Familiar:
 
     def accept(self, login: Login, *, proxied: bool) -> Iterator[Detection]:
         """Judge a login that worked, and remember it unless it looks like a hit."""
-        if not self.knows(pair_of(login.user, login.source), login.second) and not proxied:
+        if proxied:
+            pass
+        elif self.knows(pair_of(login.user, login.source), login.second):
+            # A neighbour of where the account always comes from may have been taken over.
+            hit = None if self._knows_client(login) else self._others_guessed(login)
+            if hit:
+                yield from self._tell(login, login.user, hit)
+                return
+        else:
             hit = self._hit(login.second, login.user, login.source)
             if hit:
                 yield from self._tell(login, login.user, hit)
@@ -58,6 +70,28 @@ class Familiar:
             make_room(table, FAMILIAR_MAX, lambda pair: pair[1])
         since, last = table.get(key, (login.second, day))
         table[key] = (min(since, login.second), max(last, day))
+        clients, client = self._state.clients, _client_of(login)
+        if client not in clients:
+            make_room(clients, FAMILIAR_MAX, lambda last: last)
+        clients[client] = max(clients.get(client, day), day)
+
+    def _knows_client(self, login: Login) -> bool:
+        """Tell whether the account logged in from this very address before."""
+        last = self._state.clients.get(_client_of(login))
+        return last is not None and login.second // _DAY - last <= self._days
+
+    def _others_guessed(self, login: Login) -> tuple[int, int, int] | None:
+        """Find guesses of this source at several accounts, that never logged in from around it.
+
+        At one alone: a new service with a mistake in its password, beside one that works.
+        """
+        begin = login.second - int(self._settings.success_window_seconds)
+        window = self._state.sources.get(login.source)
+        before = window.between(begin, login.second) if window else []
+        several = len({user for _, user in before}) > 1
+        if several and len(before) >= self._settings.success_failures:
+            return before[0][0], login.second, len(before)
+        return None
 
     def _hit(self, second: int, user: str, source: str) -> tuple[int, int, int] | None:
         """Find guesses that a login may be the hit of: (first, last, count)."""
@@ -103,6 +137,9 @@ class Familiar:
         familiar = self._state.familiar
         for key in [key for key, pair in familiar.items() if pair[1] < oldest]:
             del familiar[key]
+        clients = self._state.clients
+        for key in [key for key, day in clients.items() if day < oldest]:
+            del clients[key]
         before = newest - int(self._settings.success_window_seconds + self._settings.late_seconds)
         strangers = self._state.strangers
         for key in [key for key, one in strangers.items() if one.second < before]:

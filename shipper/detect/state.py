@@ -15,7 +15,8 @@ SEGMENTS_MAX: Final = 64
 # Accounts remembered for one source, and networks for one account: beyond this the number is "at
 # least so many", which no rule asks about.
 DISTINCT_MAX: Final = 64
-FAMILIAR_MAX: Final = 4096  # logins that worked: (account, network); nobody adds one by guessing
+# Logins that worked, by (account, network) and by (account, address); nobody adds one by guessing.
+FAMILIAR_MAX: Final = 4096
 CODES_MAX: Final = 256  # the servers together have some fifty for logins
 
 
@@ -43,6 +44,7 @@ class State(Struct):
     tried: dict[str, dict[str, int]] = {}  # source -> account -> second of the last failure
     strangers: dict[str, Stranger] = {}  # by source: for failures that are read late
     familiar: dict[str, tuple[int, int]] = {}  # -> second of the first login, day of the last
+    clients: dict[str, int] = {}  # account, NUL, source -> day of the last login
     codes: dict[int, int] = {}  # error number -> second last seen
     episodes: dict[str, dict[str, Episode]] = field(
         default_factory=lambda: {rule: {} for rule in RULES}

@@ -44,6 +44,7 @@ def record_of(detection: Detection) -> AuditRecord:
         "count": detection.count,
         "accounts": detection.accounts,
         "networks": detection.networks,
+        "users": list(filter(None, detection.users)) or None,
         "error_code": detection.error_code,
         "again": detection.again,
         "samples": [f"{sample.segment}-{sample.offset}" for sample in detection.samples],
@@ -104,9 +105,12 @@ def sentence(detection: Detection) -> str:
         parts.append(f"error {detection.error_code}: {lookup(detection.error_code, '').meaning}")
     if detection.count > 1:
         parts.append(f"{detection.count} in {detection.last - detection.first} seconds")
-    for number, word in ((detection.accounts, "accounts"), (detection.networks, "networks")):
-        if number is not None and number > 1:
-            parts.append(f"{number} {word}")
+    if detection.accounts is not None and detection.accounts > 1:
+        names = ", ".join(user or "(none)" for user in detection.users)
+        more = ", …" if detection.accounts > len(detection.users) else ""
+        parts.append(f"{detection.accounts} accounts" + (f" ({names}{more})" if names else ""))
+    if detection.networks is not None and detection.networks > 1:
+        parts.append(f"{detection.networks} networks")
     if detection.again:
         parts.append("still going on")
     return ", ".join(parts)
@@ -116,7 +120,7 @@ def _who(finding: AuditRecord) -> dict[str, Any]:
     user, host, address = finding.user, finding.host, finding.ip
     source = {"ip": address, "domain": host}
     related = {
-        "user": [user] if user else None,
+        "user": [user] if user else (finding.extra or {}).get("users"),
         "ip": [address] if address else None,
         "hosts": [host] if host else None,
     }

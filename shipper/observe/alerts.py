@@ -26,9 +26,10 @@ WAITING_MAX: Final = 1000  # findings, a kilobyte each; then the oldest go
 class AlertFile:
     """Appends to one file, whoever rotates it by renaming."""
 
-    def __init__(self, path: str, clock: Clock) -> None:
+    def __init__(self, path: str, clock: Clock, *, instance: str = "") -> None:
         """Make sure that the file can be written. Raises MisconfiguredError."""
         self._path = path
+        self._instance = instance  # which server it is about: files of many are collected
         self._clock = clock
         self._lock = threading.Lock()  # each source has a detector, in a thread of its own
         self._waiting: deque[bytes] = deque(maxlen=WAITING_MAX)
@@ -45,7 +46,8 @@ class AlertFile:
         """Write a finding, durably; what cannot be written now waits for the next one."""
         if not isinstance(notice, Detected):
             return
-        document = alert(record_of(notice.detection), ingested=rfc3339(self._clock.now()))
+        finding, now = record_of(notice.detection), rfc3339(self._clock.now())
+        document = alert(finding, instance=self._instance, ingested=now)
         with self._lock:
             self._waiting.append(msgspec.json.encode(document) + b"\n")
             with contextlib.suppress(OSError):

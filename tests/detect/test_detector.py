@@ -311,6 +311,53 @@ def test_gauge_of_accounts_tried_by_source() -> None:
     assert detector.failed_accounts() == []
 
 
+def test_the_gauge_falls_also_where_nobody_new_logs_in() -> None:
+    detector, pool = Detector(), login(0, "app", "10.0.0.1", 0)
+    see([pool] + [login(n, f"u{n % 7}") for n in range(20)], detector)
+    assert detector.failed_accounts(elapsed=1700) == [(EVIL, 7)]
+    assert detector.failed_accounts(elapsed=1900) == []
+    (later,) = blocks([login(7200, "app", "10.0.0.1", 0)], start=100_000)
+    detector.see(later, "s")  # known, and from the same address
+    assert detector.failed_accounts() == []
+
+
+def test_who_logs_in_daily_stays_familiar() -> None:
+    daily = [login(day * 86400, "app", "10.0.0.1", 0) for day in range(40)]
+    stale = [login(40 * 86400 + n, "app", "10.0.0.1") for n in range(30)]
+    assert rules(see([*daily, *stale])) == ["new_error_code"]
+
+
+def test_a_success_of_a_neighbour_that_guessed_at_others() -> None:
+    """A network is familiar, not each address in it."""
+    known = login(0, "app", "10.42.0.2", 0)
+    guesses = [login(100 + n, f"user{n % 6}", "10.42.7.9") for n in range(60)]
+    found = see([known, *guesses, login(200, "app", "10.42.7.9", 0)])
+    assert (found[-1].rule, found[-1].source, found[-1].user) == (
+        "success_after_burst",
+        "10.42.7.9",
+        "app",
+    )
+    assert "success_after_burst" not in rules(
+        see([known, *guesses, login(200, "app", "10.42.0.2", 0)])
+    )
+
+
+def test_a_new_service_with_a_wrong_password_beside_one_that_works_is_no_break_in() -> None:
+    known = login(0, "app", "10.42.0.2", 0)
+    refused = [login(100 + n, "report", "10.42.7.9") for n in range(15)]
+    assert rules(see([known, *refused, login(200, "app", "10.42.7.9", 0)])) == []
+
+
+def test_findings_about_a_source_name_the_accounts() -> None:
+    tried = ["root"] * 9 + ["admin"] * 8 + ["x"] * 3
+    (burst,) = see([login(n, user) for n, user in enumerate(tried)])
+    assert (burst.accounts, burst.users) == (3, ("root", "admin", "x"))
+    (spray,) = see([login(n, f"u{n}") for n in range(5)])
+    assert spray.users == ("u0", "u1", "u2", "u3", "u4")
+    many = see([login(n, f"u{n}") for n in range(20)], Detector(Settings(off=("password_spray",))))
+    assert (many[0].accounts, len(many[0].users)) == (20, 10)
+
+
 def test_the_detector_knows_every_rule_by_name() -> None:
     assert set(RuleName.__args__) == set(RULES)
     assert set(Detector().counts) == set(RULES)
