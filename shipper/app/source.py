@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from shipper.app.absent import Absent
 from shipper.app.inputs import Keeps, open_input
 from shipper.clock import Clock
 from shipper.config import Config, name_of
@@ -39,6 +40,7 @@ from shipper.source.catalog import Catalog
 from shipper.source.finder import Finder
 from shipper.source.findings import Findings
 from shipper.source.segment import Segment
+from shipper.source.settings import FileSettings
 from shipper.source.stream import PlainStream
 
 
@@ -111,6 +113,8 @@ class RunningSource:
         self.catalog = self._open_catalog()
         self._feed = Feed(self.catalog, self._decoding, len(sinks), clock)
         self._done: dict[str, set[str]] = {}
+        path = settings.path if isinstance(settings, FileSettings) else None
+        self._absent = Absent(self.name, path, clock, tell)
         around_sinks = SinkSurroundings(clock, tell, config.instance, self.name)
         self._sinks = [make(each, around_sinks) for each in sinks]
         self._begin([name_of(each) for each in sinks])
@@ -248,6 +252,7 @@ class RunningSource:
     def _follow(self) -> None:
         while not self._clock.wait(self.stop, self._input.poll_seconds):
             self.catalog.poll()
+            self._absent.look()
 
     @property
     def idle(self) -> bool:

@@ -202,8 +202,8 @@ def main() -> None:
             client = f"mariadb --protocol=tcp -h 127.0.0.1 -P {running.server.port}"
             print(
                 f"metrics       {running.shipper}/metrics\n"
-                f"Prometheus    {running.prometheus.url}/alerts\n"
-                f"Alertmanager  {running.alertmanager.url}\n"
+                f"Prometheus    {running.prometheus.url}/classic/alerts\n"
+                f"Alertmanager  {running.alertmanager.url}/api/v2/alerts\n"
                 f"audit log     {running.server.log}\n"
                 f"fail a login  {client} -u victim -pwrong\n"
                 "30 failed logins now; notifications follow within a minute. Ctrl-C ends it.",
