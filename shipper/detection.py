@@ -67,10 +67,10 @@ class Detection(Struct, frozen=True, omit_defaults=True):
     source: str | None = None  # address or host name, where it is about one
     accounts: int | None = None  # distinct accounts tried
     networks: int | None = None  # distinct networks they came from
-    users: tuple[str, ...] = ()  # accounts tried, at most USERS_MAX
     error_code: int | None = None
     samples: tuple[Sample, ...] = ()
     again: bool = False  # told before; it has been going on since
+    users: tuple[str, ...] = ()  # accounts tried, at most USERS_MAX
 
     @property
     def id(self) -> str:

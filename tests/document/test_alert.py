@@ -46,6 +46,15 @@ def test_a_burst_as_a_document() -> None:
     )
 
 
+def test_the_accounts_that_were_tried_stand_in_it() -> None:
+    spray = Detection(
+        "password_spray", Sample("ab", 1), 9, 5, 9, source="web1", accounts=3, users=("", "a\x1b")
+    )
+    document = alert(record_of(spray))
+    assert document["related"]["user"] == ["a\x1b"]
+    assert document["message"].endswith("3 accounts ((none), a\x1b, …)")
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_only_fields_of_the_table(rule: str) -> None:
     full = Detection(
