@@ -87,6 +87,19 @@ BY_SOURCE = _bursts(
 )
 BY_ACCOUNT = _bursts(
     "MySQLAuditFailedLoginBurstByAccount",
+BY_SOURCE.append(
+    Case(
+        "MySQLAuditFailedLoginBurstBySource",
+        "a proxy, behind which are many clients",
+        {
+            f"up{{{J}}}": "1x400",
+            f'mysql_audit_connect_failures_by_source_total{{{J},{P},source_ip="__proxy__"}}': (
+                "0x40 500x200"
+            ),
+        },
+        silent=("11m", "14m"),
+    )
+)
     "mysql_audit_connect_failures_by_account_total",
     "user",
 )
