@@ -89,6 +89,7 @@ def test_what_is_exposed_is_what_the_table_says() -> None:
     # The client library's own, about the process.
     assert all(name.startswith("process_") for name in exposed)
     assert {"process_resident_memory_bytes", "process_cpu_seconds"} <= exposed.keys()
+    assert "process_start_time_seconds" in exposed  # the alert rules tell a new process by it
 
 
 def test_promtool_finds_nothing_to_complain_about() -> None:
