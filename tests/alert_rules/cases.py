@@ -428,6 +428,7 @@ def _source(name: str) -> str:
     return f'audit_shipper_{name}{{{J},{P},source="db",sink="index"}}'
 
 
+_OTHER_BUILD = _BUILD.replace('"p"', '"q"').replace('"i"', '"k"')
 _MIB = 1024 * 1024
 
 DELIVERY = [
@@ -441,6 +442,39 @@ DELIVERY = [
         'severity="critical"',
     ),
     Case("AuditShipperTargetMissing", "a short gap", {_BUILD: "1x40 _x20 1x40"}, silent=("15m",)),
+    Case(
+        "AuditShipperTargetGone",
+        "one of two is gone for the night; it clears by itself",
+        {_BUILD: "1x40 stale", _OTHER_BUILD: "1x3200"},
+        ("27m", "11h"),
+        ("9m", "18m", "13h"),
+        f'severity="warning",{_PAIR}',
+    ),
+    Case(
+        "AuditShipperTargetGone",
+        "gone, and back",
+        {_BUILD: "1x40 stale _x100 1x40", _OTHER_BUILD: "1x400"},
+        ("27m",),
+        ("9m", "37m", "40m"),
+    ),
+    Case(
+        "AuditShipperTargetGone", "a short gap", {_BUILD: "1x40 _x20 1x40"}, silent=("15m", "25m")
+    ),
+    Case(
+        "AuditShipperTargetGone",
+        "back after a restart, with another version at another address",
+        {
+            _BUILD: "1x40 stale",
+            _BUILD.replace('"i"', '"k"').replace('version="1"', 'version="2"'): "_x44 1x400",
+        },
+        silent=("9m", "27m", "60m"),
+    ),
+    Case(
+        "AuditShipperTargetGone",
+        "Prometheus was away",
+        {_BUILD: "1x40 _x240 1x100", _OTHER_BUILD: "1x40 _x240 1x100"},
+        silent=("71m", "77m"),
+    ),
     Case(
         "AuditShipperDeliveryLagging",
         "ten minutes behind with records waiting",

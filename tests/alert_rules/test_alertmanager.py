@@ -77,6 +77,7 @@ _MEANWHILE = [  # what fires; the detector names the server, the alerts by count
     {"alertname": "MySQLAuditFailedLoginBurstByAccount", "namespace": "m", "user": "x"},
     {"alertname": "MySQLAuditPasswordSpraying", **_P, "source_ip": "x"},
     {"alertname": "MySQLAuditPasswordSpraying", "namespace": "o", "pod": "r", "source_ip": "x"},
+    {"alertname": "AuditShipperTargetMissing"},
 ]
 _MUTED = [
     {"alertname": "MySQLAuditFailedLoginBurstBySource", "namespace": "n", "source_ip": "x"},
@@ -84,6 +85,7 @@ _MUTED = [
     {"alertname": "MySQLAuditDetection", **_P, "rule": "password_spray"},
     {"alertname": "MySQLAuditDetection", "namespace": "m", "pod": "q", "rule": "account_burst"},
     {"alertname": "MySQLAuditDetection", "namespace": "o", "pod": "r", "rule": "source_burst"},
+    {"alertname": "AuditShipperTargetGone", **_P},
 ]
 _TOLD = [
     {"alertname": "MySQLAuditPasswordSpraying", **_P, "source_ip": "x"},
