@@ -419,6 +419,53 @@ LOGGING = [
     ),
 ]
 
+_CONNECTS = f'mysql_audit_connects_total{{{J},{P},event="connect"}}'
+LOGGING += [
+    Case(
+        "MySQLAuditNoRecords",
+        "nothing was ever read while clients connect, until something is",
+        {_CONNECTS: "0x400", _CONNECTIONS: "0+1x400", _NEWEST: "_x160 2400+15x100"},
+        ("20m", "39m"),
+        ("9m", "42m", "50m"),
+        f'severity="critical",{_PAIR}',
+    ),
+    Case(
+        "MySQLAuditNoRecords",
+        "nobody connects",
+        {_CONNECTS: "0x400", _CONNECTIONS: "90x400"},
+        silent=("20m", "60m"),
+    ),
+    Case(
+        "MySQLAuditNoRecords",
+        "a shipper that does not count records",
+        {_BUILD: "1x400", _CONNECTIONS: "0+1x400"},
+        silent=("20m", "60m"),
+    ),
+    Case(
+        "MySQLAuditNoRecords",
+        "records that are old",
+        {_CONNECTS: "7x400", _CONNECTIONS: "0+1x400", _NEWEST: "600x400"},
+        silent=("20m", "60m"),
+    ),
+    Case(
+        "MySQLAuditNoRecords",
+        "another server has none, and no clients",
+        {
+            _CONNECTS: "7x400",
+            _CONNECTIONS: "0+1x400",
+            _NEWEST: "0+15x400",
+            _CONNECTS.replace('"p"', '"q"').replace('"i"', '"k"'): "0x400",
+        },
+        silent=("20m", "60m"),
+    ),
+    Case(
+        "MySQLAuditNoRecords",
+        "a scrape gap",
+        {_CONNECTS: "7x40 _x80 7x40", _NEWEST: "0+15x40 _x80 1800+15x40", _CONNECTIONS: "0+1x200"},
+        silent=("20m", "32m", "36m"),
+    ),
+]
+
 
 def _sink(name: str) -> str:
     return f'audit_shipper_sink_{name}{{{J},{P},sink="index"}}'

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "alert-rules" / "prometheus").glob("*.rules.yml"))
 RUNBOOKS = ROOT / "docs" / "runbooks"
 # Not of the table: the scrape's own, the client library's, and mysqld_exporter's counter that
-# MySQLAuditSilent needs.
+# MySQLAuditSilent and MySQLAuditNoRecords need.
 FOREIGN = {
     "up": {"job", "instance"},
     "process_start_time_seconds": set[str](),
