@@ -110,6 +110,8 @@ class Metrics:
         }
         for level in LEVELS:
             self._get("audit_shipper_log_messages_total", level)
+        for reason in DROPS:  # of a spool or a receiver, before any lane that could be expected
+            self._get("audit_shipper_sink_dropped_records_total", "", reason)
         build = (version, "", platform.python_version())
         self._get("audit_shipper_build_info", *build).set(1)
         self.reloaded(good=True)

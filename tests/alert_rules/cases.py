@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from shipper.detection import AUDIT_SWITCHED_OFF, NEW_ERROR_CODE, RULES, SUCCESS_AFTER_BURST
+
 P = 'namespace="n",pod="p"'
 J = 'job="a",instance="i"'
 
@@ -85,6 +87,19 @@ BY_SOURCE = _bursts(
     "mysql_audit_connect_failures_by_source_total",
     "source_ip",
 )
+BY_SOURCE.append(
+    Case(
+        "MySQLAuditFailedLoginBurstBySource",
+        "a proxy, behind which are many clients",
+        {
+            f"up{{{J}}}": "1x400",
+            f'mysql_audit_connect_failures_by_source_total{{{J},{P},source_ip="__proxy__"}}': (
+                "0x40 500x200"
+            ),
+        },
+        silent=("11m", "14m"),
+    )
+)
 BY_ACCOUNT = _bursts(
     "MySQLAuditFailedLoginBurstByAccount",
     "mysql_audit_connect_failures_by_account_total",
@@ -99,6 +114,15 @@ def _failures(code: str, more: str = "") -> str:
 
 def _found(rule: str) -> str:
     return f'mysql_audit_detections_total{{{J},{P},rule="{rule}"}}'
+
+
+# All rules but the one that has an alert of its own and the one that is for information.
+_DETECTED = sorted(set(RULES) - {SUCCESS_AFTER_BURST, NEW_ERROR_CODE})
+
+
+def _severity(rule: str) -> str:
+    """Nobody is woken for what a restart of the server looks like."""
+    return "warning" if rule == AUDIT_SWITCHED_OFF else RULES[rule].severity
 
 
 def _counter(alert: str, series: str, hold: str, labels: str) -> list[Case]:
@@ -117,6 +141,116 @@ def _counter(alert: str, series: str, hold: str, labels: str) -> list[Case]:
         Case(alert, "a reset to 0", {series: "7x40 0x400"}, silent=("11m", "60m")),
         Case(alert, "a scrape gap", {series: "7x40 _x40 7x40"}, silent=("21m", "30m")),
         Case(alert, "a gap with one behind it", {series: "7x40 _x20 8x40"}, ("16m",)),
+        Case(
+            alert,
+            "one while Prometheus was away for an hour",
+            {series: "0x8 _x240 1x100"},
+            ("64m", "76m"),
+            ("2m", "61m"),
+        ),
+        Case(
+            alert,
+            "none while Prometheus was away for an hour",
+            {series: "7x8 _x240 7x100"},
+            silent=("64m", "76m"),
+        ),
+    ]
+
+
+# Since when the process runs: promtool's clock begins at 0. The shipper is told from the exporters
+# beside it by what only it exports.
+_BEGAN = f"process_start_time_seconds{{{J},{P}}}"
+_BUILD = f'audit_shipper_build_info{{{J},{P},version="1"}}'
+_LONG_AGO = "-90000"  # a day, and more
+
+
+def _kept_counter(alert: str, series: str) -> Case:
+    """A count that goes on in the next process says nothing about the process."""
+    return Case(
+        alert,
+        "the counts of a former life",
+        {
+            series: "7x80 _x8 7x100",
+            _BEGAN: f"{_LONG_AGO}x80 _x8 1300x100",
+            _BUILD: "1x80 _x8 1x100",
+        },
+        silent=("19m", "23m", "30m"),
+    )
+
+
+def _process_counter(alert: str, series: str, hold: str) -> list[Case]:
+    """A counter that begins at 0 with the process, as those of the pipeline do."""
+    minutes = 10 + 15 + int(hold)
+
+    def case(
+        what: str,
+        began: str,
+        values: str,
+        firing: tuple[str, ...] = (),
+        silent: tuple[str, ...] = (),
+    ) -> Case:
+        return Case(alert, what, {_BUILD: "1x900", _BEGAN: began, series: values}, firing, silent)
+
+    return [
+        case(
+            "a new process, first seen at 1; it holds, and clears",
+            "_x40 610x800",
+            "_x40 1x800",
+            ("12m", "23m", f"{minutes - 2}m"),
+            ("9m", f"{minutes + 2}m"),
+        ),
+        case("a new process, first seen at 0", "_x40 610x400", "_x40 0x400", silent=("12m", "30m")),
+        case(
+            "an old process that is seen for the first time",
+            f"_x40 {_LONG_AGO}x400",
+            "_x40 7x400",
+            silent=("12m", "30m"),
+        ),
+        case(
+            "one before a restart and one after",
+            f"{_LONG_AGO}x80 1200x100",
+            "1x180",
+            ("22m", "33m"),
+            ("18m",),
+        ),
+        case(
+            "one before a restart and none after",
+            f"{_LONG_AGO}x80 1200x100",
+            "1x80 0x100",
+            silent=("18m", "22m", "33m"),
+        ),
+        case(
+            "one just before a restart",
+            f"{_LONG_AGO}x80 1200x100",
+            "0x76 1x4 0x100",
+            ("21m", "30m"),
+            ("18m",),
+        ),
+        case(
+            "one after a restart, both while Prometheus was away",
+            f"{_LONG_AGO}x8 _x240 1200x100",
+            "1x8 _x240 1x100",
+            ("64m", "76m"),
+            ("2m",),
+        ),
+        case(
+            "one while Prometheus was away, fewer than in a process before",
+            f"{_LONG_AGO}x8 125x80 _x240 125x100",
+            "7x8 0x80 _x240 1x100",
+            ("84m", "96m"),
+            ("2m", "22m"),
+        ),
+        Case(
+            alert,
+            "a new process, but of another program in the pod",
+            {
+                _BUILD: "1x200",
+                _BEGAN: f"{_LONG_AGO}x200",
+                _BEGAN.replace(J, 'job="mysqld",instance="m"'): "_x40 610x160",
+                series: "7x200",
+            },
+            silent=("12m", "30m"),
+        ),
     ]
 
 
@@ -184,6 +318,7 @@ LOGINS = [
         "60",
         f'severity="critical",{_PAIR}',
     ),
+    _kept_counter("MySQLAuditLoginAfterFailureBurst", _found("success_after_burst")),
     Case(
         "MySQLAuditLoginAfterFailureBurst",
         "another rule's finding",
@@ -193,19 +328,25 @@ LOGINS = [
     *_counter(
         "MySQLAuditDetection",
         _found("distributed_burst"),
-        "15",
+        "0",
         f'severity="warning",{_PAIR},rule="distributed_burst"',
     ),
-    Case(
-        "MySQLAuditDetection",
-        "changes of user",
-        {_found("change_user_guessing"): "0x40 9x40"},
-        ("11m",),
+    *(
+        Case(
+            "MySQLAuditDetection",
+            f"one {rule}, to whom it should be told",
+            {_found(rule): "0x40 1x100"},
+            ("11m", "24m"),
+            ("9m", "27m"),
+            f'severity="{_severity(rule)}",{_PAIR},rule="{rule}"',
+        )
+        for rule in _DETECTED
     ),
+    _kept_counter("MySQLAuditDetection", _found("source_burst")),
     Case(
         "MySQLAuditDetection",
-        "what other alerts tell",
-        {_found("source_burst"): "0x40 9x40"},
+        "what has an alert of its own, or is told by day",
+        {_found("success_after_burst"): "0x40 9x40", _found("new_error_code"): "0x40 9x40"},
         silent=("11m",),
     ),
     Case(
@@ -278,6 +419,53 @@ LOGGING = [
     ),
 ]
 
+_CONNECTS = f'mysql_audit_connects_total{{{J},{P},event="connect"}}'
+LOGGING += [
+    Case(
+        "MySQLAuditNoRecords",
+        "nothing was ever read while clients connect, until something is",
+        {_CONNECTS: "0x400", _CONNECTIONS: "0+1x400", _NEWEST: "_x160 2400+15x100"},
+        ("20m", "39m"),
+        ("9m", "42m", "50m"),
+        f'severity="critical",{_PAIR}',
+    ),
+    Case(
+        "MySQLAuditNoRecords",
+        "nobody connects",
+        {_CONNECTS: "0x400", _CONNECTIONS: "90x400"},
+        silent=("20m", "60m"),
+    ),
+    Case(
+        "MySQLAuditNoRecords",
+        "a shipper that does not count records",
+        {_BUILD: "1x400", _CONNECTIONS: "0+1x400"},
+        silent=("20m", "60m"),
+    ),
+    Case(
+        "MySQLAuditNoRecords",
+        "records that are old",
+        {_CONNECTS: "7x400", _CONNECTIONS: "0+1x400", _NEWEST: "600x400"},
+        silent=("20m", "60m"),
+    ),
+    Case(
+        "MySQLAuditNoRecords",
+        "another server has none, and no clients",
+        {
+            _CONNECTS: "7x400",
+            _CONNECTIONS: "0+1x400",
+            _NEWEST: "0+15x400",
+            _CONNECTS.replace('"p"', '"q"').replace('"i"', '"k"'): "0x400",
+        },
+        silent=("20m", "60m"),
+    ),
+    Case(
+        "MySQLAuditNoRecords",
+        "a scrape gap",
+        {_CONNECTS: "7x40 _x80 7x40", _NEWEST: "0+15x40 _x80 1800+15x40", _CONNECTIONS: "0+1x200"},
+        silent=("20m", "32m", "36m"),
+    ),
+]
+
 
 def _sink(name: str) -> str:
     return f'audit_shipper_sink_{name}{{{J},{P},sink="index"}}'
@@ -287,7 +475,7 @@ def _source(name: str) -> str:
     return f'audit_shipper_{name}{{{J},{P},source="db",sink="index"}}'
 
 
-_BUILD = f'audit_shipper_build_info{{{J},{P},version="1"}}'
+_OTHER_BUILD = _BUILD.replace('"p"', '"q"').replace('"i"', '"k"')
 _MIB = 1024 * 1024
 
 DELIVERY = [
@@ -301,6 +489,39 @@ DELIVERY = [
         'severity="critical"',
     ),
     Case("AuditShipperTargetMissing", "a short gap", {_BUILD: "1x40 _x20 1x40"}, silent=("15m",)),
+    Case(
+        "AuditShipperTargetGone",
+        "one of two is gone for the night; it clears by itself",
+        {_BUILD: "1x40 stale", _OTHER_BUILD: "1x3200"},
+        ("27m", "11h"),
+        ("9m", "18m", "13h"),
+        f'severity="warning",{_PAIR}',
+    ),
+    Case(
+        "AuditShipperTargetGone",
+        "gone, and back",
+        {_BUILD: "1x40 stale _x100 1x40", _OTHER_BUILD: "1x400"},
+        ("27m",),
+        ("9m", "37m", "40m"),
+    ),
+    Case(
+        "AuditShipperTargetGone", "a short gap", {_BUILD: "1x40 _x20 1x40"}, silent=("15m", "25m")
+    ),
+    Case(
+        "AuditShipperTargetGone",
+        "back after a restart, with another version at another address",
+        {
+            _BUILD: "1x40 stale",
+            _BUILD.replace('"i"', '"k"').replace('version="1"', 'version="2"'): "_x44 1x400",
+        },
+        silent=("9m", "27m", "60m"),
+    ),
+    Case(
+        "AuditShipperTargetGone",
+        "Prometheus was away",
+        {_BUILD: "1x40 _x240 1x100", _OTHER_BUILD: "1x40 _x240 1x100"},
+        silent=("71m", "77m"),
+    ),
     Case(
         "AuditShipperDeliveryLagging",
         "ten minutes behind with records waiting",
@@ -371,12 +592,14 @@ DELIVERY = [
         "30",
         f'severity="warning",{_PAIR},sink="index",reason="r"',
     ),
+    *_process_counter("AuditShipperDeadLettering", _DEAD, "30"),
     *_counter(
         "AuditShipperRecordsDropped",
         _DROPPED,
         "60",
         f'severity="critical",{_PAIR},sink="index",reason="r"',
     ),
+    *_process_counter("AuditShipperRecordsDropped", _DROPPED, "60"),
 ]
 
 _DECODED = f'audit_shipper_records_decoded_total{{{J},{P},source="db",record_class="query"}}'
@@ -387,6 +610,7 @@ SOURCE = [
     *_counter(
         "AuditShipperSourceGap", _GAPS, "60", f'severity="critical",{_PAIR},source="db",reason="r"'
     ),
+    *_process_counter("AuditShipperSourceGap", _GAPS, "60"),
     Case(
         "AuditShipperDecodeFailures",
         "one in a hundred, for long enough",

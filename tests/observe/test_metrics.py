@@ -38,7 +38,7 @@ from shipper.notices import (
 )
 from shipper.observe.audit import Audited
 from shipper.observe.families import FAMILIES, LEFT_OUT
-from shipper.observe.metrics import Metrics, Pending, Pulls
+from shipper.observe.metrics import DROPS, Metrics, Pending, Pulls
 from shipper.sink.base import FAILURES, REFUSALS, Batch, Surroundings
 from shipper.sink.counters import AuditCounters, Settings
 
@@ -89,6 +89,7 @@ def test_what_is_exposed_is_what_the_table_says() -> None:
     # The client library's own, about the process.
     assert all(name.startswith("process_") for name in exposed)
     assert {"process_resident_memory_bytes", "process_cpu_seconds"} <= exposed.keys()
+    assert "process_start_time_seconds" in exposed  # the alert rules tell a new process by it
 
 
 def test_promtool_finds_nothing_to_complain_about() -> None:
@@ -135,6 +136,9 @@ def test_closed_label_sets_are_there_before_anything_happens() -> None:
     for reason in GAPS:
         triple = {"source": "db", "sink": "index", "reason": reason}
         zero.append(("audit_shipper_source_gaps_total", triple))
+    # The spool drops before any lane: no alert would see a series that begins with what was lost.
+    dropped = "audit_shipper_sink_dropped_records_total"
+    zero.extend((dropped, {"sink": "", "reason": reason}) for reason in DROPS)
     for name, wanted in zero:
         assert value(metrics, name, **wanted) == 0, (name, wanted)
 

@@ -36,6 +36,14 @@ class Server:
         with urllib.request.urlopen(f"{self.url}{path}{encoded}", timeout=10) as reply:
             return json.load(reply)
 
+    def post(self, path: str, body: object) -> None:
+        """Send JSON to an API."""
+        request = urllib.request.Request(
+            f"{self.url}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=10):
+            pass
+
     def samples(self, expression: str) -> dict[str, float]:
         """An instant query of Prometheus: labels as JSON -> value."""
         found = self.get("/api/v1/query", query=expression)["data"]["result"]
@@ -77,8 +85,6 @@ def _running(folder: Path, name: str, port: int, command: list[str]) -> Iterator
 @contextmanager
 def alertmanager(folder: Path, webhook: str, group_wait: str = "1s") -> Iterator[Server]:
     """An Alertmanager that sends everything to one webhook."""
-    program = need("prometheus-alertmanager")
-    port = free_port()
     config = {
         "route": {
             "receiver": "test",
@@ -93,6 +99,15 @@ def alertmanager(folder: Path, webhook: str, group_wait: str = "1s") -> Iterator
     }
     file = folder / "alertmanager.yml"
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
+    with alertmanager_of(file, folder) as server:
+        yield server
+
+
+@contextmanager
+def alertmanager_of(file: Path, folder: Path) -> Iterator[Server]:
+    """An Alertmanager with a configuration, its data in a folder."""
+    program = need("prometheus-alertmanager")
+    port = free_port()
     command = [
         program,
         f"--config.file={file}",
@@ -148,7 +163,9 @@ def tenfold_rules(folder: Path) -> list[Path]:
     Expressions and thresholds stay what they are. Alerts carry `windows="tenth"` besides.
     """
     text = (RULES / "mysql-audit.rules.yml").read_text(encoding="utf-8")
-    text = text.replace("increase5m", "increase30s").replace("[5m]", "[30s]")
+    for window, tenth in (("5m", "30s"), ("15m", "90s")):
+        for form in ("increase%s", "[%s]", "offset %s"):
+            text = text.replace(form % window, form % tenth)
     document = yaml.safe_load(text)
     for group in document["groups"]:
         group["name"] += ".tenth"
