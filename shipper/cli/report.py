@@ -13,6 +13,7 @@ import click
 import orjson
 from rich.console import Console
 
+from shipper.cli.output import output
 from shipper.cli.stores import PASSWORD, open_store
 from shipper.errors import UsageError
 from shipper.report.failed_logins import FailedLogin, analyse
@@ -85,12 +86,18 @@ def failed_logins(  # noqa: PLR0913 one argument for each option
     if page is not None:
         _write(page, to_html(result, top=top, since=start, store=store))
         return
-    if as_json:
-        written = orjson.dumps(to_json(result), option=orjson.OPT_INDENT_2) + b"\n"
-        sys.stdout.buffer.write(safe_json(written) if sys.stdout.isatty() else written)
-        return
-    console = Console(highlight=False)
-    render(result, console, by=by, top=top, since=start, store=store)
+    with output():
+        if as_json:
+            written = orjson.dumps(to_json(result), option=orjson.OPT_INDENT_2) + b"\n"
+            sys.stdout.buffer.write(safe_json(written) if sys.stdout.isatty() else written)
+            return
+        console = _Console(highlight=False)
+        render(result, console, by=by, top=top, since=start, store=store)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise  # noqa: PLE0704 inside of rich's handler: ours has one status for all commands
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -131,6 +131,12 @@ class SqliteStore:
         with self._reporting("read"), self._engine.connect() as connection:
             return connection.scalar(query) or 0
 
+    def path_of(self, segment: str) -> str | None:
+        """Path that the segment was last shipped from."""
+        query = select(SEGMENTS.c.path).where(SEGMENTS.c.digest == segment)
+        with self._reporting("read"), self._engine.connect() as connection:
+            return connection.scalar(query)
+
     def deliver(self, batch: Batch) -> Receipt:
         """Write records, defects and the new position in one transaction."""
         with self._reporting("write to"), self._engine.begin() as connection:
