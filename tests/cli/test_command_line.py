@@ -47,6 +47,7 @@ def test_decode_exits_with_1_where_something_could_not_be_read() -> None:
         (("ship", "-", "--to", "sqlite:x"), "cannot ship -: only a file"),
         (("ship", __file__, "--to", "kafka:x"), "write sqlite:PATH or jsonl:PATH"),
         (("report", "failed-logins", "--store", "sqlite:/no/audit.db"), "there is no store"),
+        (("report", "failed-logins", "--since", "1h", "--all"), "contradict each other"),
     ],
 )
 def test_misuse_exits_with_2_and_says_what_is_wrong(arguments: tuple[str, ...], says: str) -> None:
@@ -194,9 +195,19 @@ def test_the_whole_way_with_the_store_from_the_environment(tmp_path: Path) -> No
     log.write_bytes(GOOD % b"bob" * 3)
     assert audit_shipper("ship", log, "--to", store).returncode == 0
     env = {**os.environ, "AUDIT_SHIPPER_STORE": store}
-    assert b"No failed logins" in audit_shipper("report", "failed-logins", env=env).stdout
+    none = audit_shipper("report", "failed-logins", env=env).stdout
+    assert b"No failed logins" in none
+    assert b"Its newest record is of 2024-09-03 01:53:33 UTC.\nIt holds 3 older failed" in none
     everything = audit_shipper("report", "failed-logins", "--all", "--json", env=env)
     assert orjson.loads(everything.stdout)["attempts"] == 3
+
+
+def test_a_report_from_a_file_that_is_no_store_is_no_report(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    result = audit_shipper("report", "failed-logins", "--store", f"sqlite:{tmp_path}/empty")
+    assert (result.returncode, result.stdout) == (3, b"")
+    assert b"is not a store" in result.stderr
+    assert (tmp_path / "empty").stat().st_size == 0
 
 
 def test_a_number_beyond_64_bits_is_written_as_it_was(tmp_path: Path) -> None:
