@@ -107,7 +107,7 @@ class _Page:
         users: bool = False,
         sources: bool = False,
     ) -> None:
-        grid = table(title, users=users, sources=sources)
+        grid = table(title, self._clock, users=users, sources=sources)
         lines: Sequence[Line[Any]] = section.lines
         for name, line in zip(names, lines, strict=False):
             add_line(grid, self._safe(name), line, self._clock)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import orjson
 import pytest
 from command import audit_shipper
+from conftest import SAMPLES
 
 GOOD = (
     b'{"audit_record":{"name":"Connect","record":"7_2024-09-03T01:53:14",'
@@ -169,6 +171,19 @@ def test_the_table_cannot_be_used_against_the_terminal() -> None:
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert r"\x1b[2J\u202etxt@10.2.8.14" in text
+
+
+@pytest.mark.parametrize(
+    ("sample", "says"),
+    [
+        ("mariadb/mariadb_10.11_logins.log", "CREATE shop.orders"),
+        ("enterprise-json/*.json", "insert test.t1  INSERT INTO t1 (i) VALUES(1),(2),(3)"),
+        ("filter-json/*.json", "read test.sbtest2  SELECT c FROM sbtest2"),
+    ],
+)
+def test_the_table_says_what_was_done_to_which_table(sample: str, says: str) -> None:
+    result = audit_shipper("decode", "--output", "table", *SAMPLES.glob(sample))
+    assert re.search(rf"  table  .*#\d+ +{re.escape(says)}", result.stdout.decode())
 
 
 def test_ecs_documents_name_the_file(tmp_path: Path) -> None:

@@ -136,6 +136,16 @@ def test_only_the_top_lines_are_shown_and_the_rest_is_counted() -> None:
     assert "more" not in page(ATTACK, by="source").split("Times are UTC")[0]
 
 
+@pytest.mark.parametrize("width", [45, 50, 60, 70, 75])
+@pytest.mark.parametrize("seconds", [500, 5 * 86_400, 500 * 86_400])
+def test_a_narrow_terminal_loses_no_name_no_count_and_no_burst(width: int, seconds: int) -> None:
+    attack = [row(second, "root", "203.0.113.117") for second in range(1234)]
+    text = page([*attack, row(seconds, "app", "10.0.0.2")], width=width)
+    words = ["User", "Source", "Error", "Count", "Peak", "root", "203.0.113.117", "1045 auth"]
+    assert [word for word in words if word not in text] == []
+    assert re.search(r"^root +1,234 .* 6[01]\b.*burst", text, re.MULTILINE)
+
+
 @pytest.mark.parametrize("width", [80, 100, 132, 200])
 @pytest.mark.parametrize("seconds", [500, 5 * 86_400, 500 * 86_400])
 def test_no_line_is_wider_than_the_terminal(width: int, seconds: int) -> None:
