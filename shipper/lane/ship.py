@@ -2,10 +2,6 @@
 
 The bytes a target already holds are decoded again but not delivered: joining a `Quit` to its
 `Connect` needs the sessions that were open, and decoding costs a few microseconds a record.
-
-What stands at the end of a file may be half of a record. Half a row of MariaDB reads as a whole one
-with another error number, and a target never changes what it has: so the end waits until a line
-feed, a next record, an archive's checksum or the operator (`final`) says that it is one.
 """
 
 from __future__ import annotations
@@ -21,13 +17,15 @@ from shipper.decode import Decoder, Format, Options
 from shipper.errors import ArchiveError, DamagedError, UsageError
 from shipper.lane.another import KnowsPaths, inside, refuse_other, refuse_shorter
 from shipper.lane.identify import segment_of
+from shipper.lane.tail import closed
 from shipper.model import EXCERPT_BYTES, Block, Defect, Span
 from shipper.refine.sessions import Sessions
 from shipper.sink import Batch, RememberingSink
 from shipper.source.file import Log, open_log
 
-# A row of these says nothing of its own end but the line feed: `…,,,10` may become 1045.
-_ENDED_BY_LINE: Final = frozenset(("mariadb", "rds-mysql", "aurora-mysql"))
+# Headers, footers and separators behind the last record of a log that is shipped; a tail without
+# records that is longer is looked at with the rest.
+FRAMING_BYTES_MAX: Final = 4096
 
 
 class Shipped(Struct):
@@ -35,7 +33,8 @@ class Shipped(Struct):
 
     path: Path
     size: int = 0  # plain bytes; 0 while an archive is read
-    done: int = 0  # offset up to which the target holds it
+    done: int = 0  # offset up to which the target holds it: the end of a record or defect
+    end: int = 0  # offset up to which it is understood, framing behind the last record included
     records: int = 0  # records now in the target, those of earlier runs not counted
     defects: int = 0  # ranges that could not be read, likewise
     seen: int = 0  # records decoded, whether new or not
@@ -44,8 +43,8 @@ class Shipped(Struct):
 
     @property
     def left(self) -> int:
-        """Bytes at the end that are not shipped: a record that is not complete yet."""
-        return self.size - self.done
+        """Bytes at the end that wait: a record that is not complete yet."""
+        return self.size - self.end
 
 
 class _Head(NamedTuple):
@@ -86,16 +85,27 @@ class OneShot:
             result = Shipped(path, size=log.size)
             head = self._head(log)
             if head.first is None:
-                result.size, result.done = head.size, head.end
+                result.size, result.end = head.size, head.end
                 result.cut_short = log.cut_short
                 return result
             segment = self._name(log, head.first)
             result.done = self._sink.position(segment)
             self._refuse_another(log, segment, result.done)
-            if log.wrapped or result.done < result.size:
+            if log.wrapped or not self._nothing_behind(log, result.done):
                 self._pass(log, segment, result, tell)
+            else:
+                result.end = result.size
             tell(result)
             return result
+
+    def _nothing_behind(self, log: Log, held: int) -> bool:
+        """Say whether the target has all but a footer, without reading what it has."""
+        if log.size - held > FRAMING_BYTES_MAX:
+            return False
+        decoder = Decoder(self._formats, start=held, options=self._options)
+        return not _first(decoder.feed(log.read(held, FRAMING_BYTES_MAX))) and not _first(
+            decoder.finish()
+        )
 
     def _head(self, log: Log) -> _Head:
         """Look for the first item that is complete."""
@@ -108,7 +118,7 @@ class OneShot:
                 return _Head(found, size, block.end)
         tail = decoder.finish()
         if not (self._final or log.whole):
-            tail = _closed(tail, line_ended=last == b"\n")
+            tail = closed(tail, line_ended=last == b"\n")
         return _Head(_first(tail), size, tail.end)
 
     def _name(self, log: Log, first: Span) -> str:
@@ -156,16 +166,6 @@ def _first(block: Block) -> Span | None:
     return next((span for span, _ in block.items()), None)
 
 
-def _closed(tail: Block, *, line_ended: bool) -> Block:
-    """Leave out what the end of the file may have cut: it is whole when the file is read again."""
-    if tail.defects and tail.defects[-1].span.end == tail.end:
-        tail.end = tail.defects.pop().span.start
-    elif tail.records and not line_ended and tail.records[-1].format in _ENDED_BY_LINE:
-        del tail.records[-1], tail.ends[-1]
-        tail.end = tail.starts.pop()
-    return tail
-
-
 class _Run:
     """One pass over one file."""
 
@@ -177,6 +177,7 @@ class _Run:
         self._result = result
         self._tell = tell
         self._held = result.done  # what the target has from earlier runs
+        self._upto = result.done
         self._sessions = Sessions()
         self._blocks: list[Block] = []
 
@@ -188,8 +189,9 @@ class _Run:
         self._result.size = size
         tail = decoder.finish()
         if not (final or log.whole):
-            tail = _closed(tail, line_ended=last == b"\n")
+            tail = closed(tail, line_ended=last == b"\n")
         self._take(tail, log)
+        self._result.end = tail.end
         self.deliver()
 
     def _take(self, block: Block, log: Log) -> None:
@@ -197,7 +199,14 @@ class _Run:
         self._result.seen += len(block.records)
         if block.end <= self._held:
             return
-        self._blocks.append(self._new(block, log))
+        new = self._new(block, log)
+        last = max([*new.ends[-1:], *(defect.span.end for defect in new.defects[-1:])], default=0)
+        if not last:
+            return
+        # Framing at the end of a file may be taken back: old servers write on over their footer.
+        # A position behind it would be in the middle of what they write.
+        new.start, new.end, self._upto = self._upto, last, last
+        self._blocks.append(new)
         if block.end - self._blocks[0].start >= self._sink.batch_bytes:
             self.deliver()
 

@@ -129,6 +129,22 @@ def test_an_empty_log_is_done(log: Path, store: Path) -> None:
     assert shipped(log, store) == Shipped(log)
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "jsonl"])
+def test_a_footer_that_the_server_takes_back_hides_no_record(log: Path, kind: str) -> None:
+    one, two = XML_QUIT.format(1, "a"), XML_QUIT.format(2, "b")
+    head = '<?xml version="1.0" encoding="UTF-8"?>\n<AUDIT>\n'
+    with closing(open_sink(f"{kind}:{log.parent}/target")) as sink:
+        for content, new in (
+            (f"{head}{one}</AUDIT>\n", 1),
+            (f"{head}{one}</AUDIT>\n", 0),
+            (f"{head}{one}", 0),
+            (f"{head}{one}{two}</AUDIT>\n", 1),
+        ):
+            log.write_text(content)
+            found = OneShot(sink, FORMATS, Options()).ship(log, lambda _: None)
+            assert (found.records, found.left) == (new, 0)
+
+
 def test_an_archive_is_the_same_log_as_the_plain_file(log: Path, store: Path) -> None:
     log.write_text(rows(5))
     shipped(log, store)
