@@ -119,8 +119,10 @@ class SqliteStore:
 
     def deliver(self, batch: Batch) -> Receipt:
         """Write records, defects and the new position in one transaction."""
+        # A file's name may be any bytes, and text is UTF-8.
+        path = batch.path.encode("utf-8", "backslashreplace").decode()
         with self._reporting("write to"), self._engine.begin() as connection:
-            segment = connection.exec_driver_sql(_MOVE, (batch.segment, batch.path)).scalar_one()
+            segment = connection.exec_driver_sql(_MOVE, (batch.segment, path)).scalar_one()
             new = 0
             for block in batch.blocks:
                 new += _insert(connection, _INSERT_RECORDS, list(_rows(block, segment)))

@@ -71,6 +71,20 @@ def test_a_closed_pipe_ends_quietly() -> None:
     assert (result.returncode, result.stderr) == (128 + signal.SIGPIPE, b"")
 
 
+def test_an_interrupted_decode_speaks_of_no_shipping() -> None:
+    command = [sys.executable, "-m", "shipper", "decode", "-"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(GOOD % b"bob" * 9)
+        process.stdin.flush()
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
+    assert (process.returncode, said.strip()) == (130, b"audit-shipper: interrupted")
+
+
 @pytest.mark.parametrize("command", ["decode", "report"])
 def test_a_full_disk_under_the_output_is_told(tmp_path: Path, command: str) -> None:
     log, store = tmp_path / "audit.log", f"sqlite:{tmp_path}/a.db"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import random
 import signal
 import sqlite3
@@ -143,6 +144,13 @@ def test_a_footer_that_the_server_takes_back_hides_no_record(log: Path, kind: st
             log.write_text(content)
             found = OneShot(sink, FORMATS, Options()).ship(log, lambda _: None)
             assert (found.records, found.left) == (new, 0)
+
+
+def test_a_file_may_have_any_name(tmp_path: Path, store: Path) -> None:
+    log = tmp_path / os.fsdecode(b"b\xff?d.log")
+    log.write_text(rows(2))
+    assert shipped(log, store).records == 2
+    assert shipped(log, store).records == 0
 
 
 def test_an_archive_is_the_same_log_as_the_plain_file(log: Path, store: Path) -> None:
