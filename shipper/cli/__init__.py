@@ -1,13 +1,7 @@
-"""The command line. One file a command; `main` is the entry point.
-
-Exit status: 0 done, nothing to complain of · 1 done, but some bytes could not be read (defects) ·
-2 not done: wrong use, or something could not be opened, read or written · 3 not done: a target or
-the state needs somebody's hand · 4 stopped before everything was shipped.
-"""
+"""The command line. One file a command; `main` is the entry point; statuses: `status.py`."""
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from typing import Final
@@ -17,12 +11,8 @@ import click
 from shipper import __version__, heap
 from shipper.app import ANSWERED
 from shipper.cli.lazy import lazy_group
+from shipper.cli.status import INTERRUPTED, MISCONFIGURED, MISUSE, complain
 from shipper.errors import MisconfiguredError, ShipperError
-from shipper.terminal import printable
-
-MISUSE = 2
-MISCONFIGURED = 3
-INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 
 _COMMANDS: Final = {
     "check": ("shipper.cli.check", "check"),
@@ -52,20 +42,16 @@ def main() -> None:
     heap.keep()
     try:
         sys.exit(cli(standalone_mode=False))  # a command's own status, or None for 0
-    except BrokenPipeError:
-        # The reader has gone (`| head`): nothing to say, and nothing left to flush into.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except click.ClickException as error:
         error.show()
         sys.exit(MISUSE)
     except (KeyboardInterrupt, click.Abort):
-        click.echo(
-            "audit-shipper: interrupted; what was shipped stays, run it again to go on", err=True
-        )
+        again = "; what was shipped stays, run it again to go on"
+        said = again if sys.argv[1:2] == ["ship"] else ""
+        click.echo(f"audit-shipper: interrupted{said}", err=True)
         sys.exit(INTERRUPTED)
     except ShipperError as error:
-        for line in str(error).splitlines():
-            click.echo(f"audit-shipper: {printable(line, limit=2000)}", err=True)
+        complain(error)
         sys.exit(MISCONFIGURED if isinstance(error, MisconfiguredError) else MISUSE)
 
 

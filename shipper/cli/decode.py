@@ -15,13 +15,16 @@ import msgspec
 
 from shipper.cli import table
 from shipper.cli.options import decoding, reading
+from shipper.cli.output import output as to_output
+from shipper.cli.status import DEFECTS, Status, complain
 from shipper.decode import Decoder
 from shipper.document.ecs import EcsEncoder, Place
 from shipper.document.flat import flat
+from shipper.errors import ArchiveError, UsageError
 from shipper.model import Block
 from shipper.refine.sessions import Sessions
-from shipper.source.file import open_log, pieces
-from shipper.terminal import safe_json
+from shipper.source.file import Log, open_log
+from shipper.terminal import printable, safe_json
 
 Render = Callable[[Block], bytes]
 
@@ -46,29 +49,48 @@ def decode(
     timezone: tzinfo,
     record_bytes_max: int,
 ) -> None:
-    """Decode audit logs to standard output, one line a record.
+    """Decode audit logs, plain or gzip, to standard output, one line a record.
 
-    FILE may be - for standard input. Exit status: 0 all read, 1 some bytes could not be read (they
-    are printed as objects with the key "defect"), 2 wrong use.
+    FILE may be - for standard input. Where there are several, every line says which. Exit status:
+    0 all read; 1 some bytes could not be read (they are printed as objects with the key "defect"),
+    or an archive ends in its middle; 2 wrong use, or a file could not be read (all others are); 141
+    whoever read the output went away.
     """
     formats, options = decoding(format_name, timezone, record_bytes_max)
-    defects = 0
+    status = Status()
     for name in files:
-        render = _RENDERERS[output](name)
-        decoder, sessions = Decoder(formats, options=options), Sessions()
-        for block in _blocks(name, decoder):
-            sessions.join(block.marked.records)
-            defects += len(block.defects)
-            _write(render(block))
-    if defects:
-        context.exit(1)
+        render = _RENDERERS[output](name, name if len(files) > 1 else "")
+        with status.going_on(), closing(_opened(name)) as log:
+            for block in _blocks(log, Decoder(formats, options=options)):
+                if block.defects:
+                    status.take(DEFECTS)
+                _write(render(block))
+            if log.cut_short:
+                complain(UsageError(f"{name}: the archive ends in its middle"))
+                status.take(DEFECTS)
+    context.exit(status.value)
 
 
-def _blocks(name: str, decoder: Decoder) -> Iterator[Block]:
-    with closing(open_log(Path("/dev/stdin" if name == "-" else name))) as log:
-        for piece in pieces(log):
-            yield decoder.feed(piece)
-    yield decoder.finish()
+def _opened(name: str) -> Log:
+    return open_log(Path("/dev/stdin" if name == "-" else name))
+
+
+def _blocks(log: Log, decoder: Decoder) -> Iterator[Block]:
+    """Decode all that can be read of a log, then raise what stands in the way of the rest."""
+    sessions, trouble = Sessions(), None
+    pieces = log.pieces()
+    while True:
+        try:
+            piece = next(pieces, b"")
+        except ArchiveError as error:
+            piece, trouble = b"", error
+        block = decoder.feed(piece) if piece else decoder.finish()
+        sessions.join(block.marked.records)
+        yield block
+        if not piece:
+            break
+    if trouble is not None:
+        raise trouble
 
 
 def _write(data: bytes) -> None:
@@ -77,33 +99,53 @@ def _write(data: bytes) -> None:
     # Straight to the descriptor: at once for a reader at the other end, and no buffer is left to
     # fail at exit when that reader goes away.
     left = memoryview(data)
-    while left:
-        left = left[os.write(sys.stdout.fileno(), left) :]
+    with to_output():
+        while left:
+            left = left[os.write(sys.stdout.fileno(), left) :]
 
 
-def _json(_name: str) -> Render:
-    return lambda block: _lines(flat(item, span) for span, item in block.items())
+# Each takes the file's name, and what to call it: "" where it is the only one.
 
 
-def _ecs(name: str) -> Render:
+def _json(_name: str, label: str) -> Render:
+    return lambda block: _lines(_labelled(flat(item, span), label) for span, item in block.items())
+
+
+def _ecs(name: str, label: str) -> Render:
     encoder = EcsEncoder(Place(path="" if name == "-" else name))
 
     def render(block: Block) -> bytes:
-        defects = _lines(flat(defect, defect.span) for defect in block.defects)
+        defects = _lines(_labelled(flat(defect, defect.span), label) for defect in block.defects)
         return encoder.documents(block) + defects
 
     return render
+
+
+def _labelled(document: dict[str, Any], label: str) -> dict[str, Any]:
+    return {"file": _text(label), **document} if label else document
 
 
 def _lines(objects: Iterable[dict[str, Any]]) -> bytes:
     return b"".join(msgspec.json.encode(each) + b"\n" for each in objects)
 
 
-def _table(_name: str) -> Render:
-    return table.render
+def _table(_name: str, label: str) -> Render:
+    head = f"==> {printable(label)} <==\n".encode() if label else b""
+
+    def render(block: Block) -> bytes:
+        nonlocal head
+        lines, head = head + table.render(block), b""
+        return lines
+
+    return render
 
 
-_RENDERERS: Final[dict[str, Callable[[str], Render]]] = {
+def _text(name: str) -> str:
+    """Write bytes of a name that are no text as escapes: JSON cannot hold them."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+_RENDERERS: Final[dict[str, Callable[[str, str], Render]]] = {
     "json": _json,
     "ecs": _ecs,
     "table": _table,

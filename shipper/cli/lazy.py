@@ -11,6 +11,9 @@ from typing import Any, ClassVar
 
 import click
 
+from shipper.cli.output import forget
+from shipper.cli.status import CLOSED
+
 
 class LazyGroup(click.Group):
     """A group that finds its commands in a table: name -> (module, name in it)."""
@@ -28,6 +31,14 @@ class LazyGroup(click.Group):
         module, name = self.table[cmd_name]
         command: click.Command = getattr(import_module(module), name)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; end as others do where the reader of its output goes away (`| head`)."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            forget()
+            raise click.exceptions.Exit(CLOSED) from None
 
 
 def lazy_group(table: Mapping[str, tuple[str, str]]) -> type[click.Group]:

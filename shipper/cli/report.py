@@ -8,18 +8,22 @@ import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 import click
 import orjson
 from rich.console import Console
 
-from shipper.cli.stores import PASSWORD, open_store
+from shipper.cli.output import output
+from shipper.cli.stores import PASSWORD, Store, open_store
 from shipper.errors import UsageError
 from shipper.report.failed_logins import FailedLogin, analyse
 from shipper.report.html import to_html
 from shipper.report.render import render, to_json
+from shipper.report.result import About, Beyond, FailedLoginReport
 from shipper.terminal import safe_json
 
+SINCE: Final = "24h"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -38,9 +42,7 @@ def report() -> None:
     help="Where `ship` has put the records: sqlite:PATH or mysql://USER@HOST/DATABASE, whose "
     f"password is ${PASSWORD}, or in a file that ${PASSWORD}_FILE names.",
 )
-@click.option(
-    "--since", default="24h", show_default=True, help="30m, 24h, 7d, or 2026-11-23T10:00Z."
-)
+@click.option("--since", show_default=SINCE, help="30m, 24h, 7d, or 2026-11-23T10:00Z.")
 @click.option("--all", "everything", is_flag=True, help="The whole store, whatever its age.")
 @click.option("--by", type=click.Choice(["user", "source", "error"]), help="Only this table.")
 @click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="Rows.")
@@ -68,7 +70,7 @@ def report() -> None:
 def failed_logins(  # noqa: PLR0913 one argument for each option
     *,
     store: str,
-    since: str,
+    since: str | None,
     everything: bool,
     by: str | None,
     top: int,
@@ -77,20 +79,45 @@ def failed_logins(  # noqa: PLR0913 one argument for each option
     burst_attempts: int,
     burst_window: int,
 ) -> None:
-    """Show failed logins by user, source and reason; bursts marked, health probes apart."""
-    start = None if everything else _start(since, datetime.now(UTC))
+    """Show failed logins by user, source and reason; bursts marked, health probes apart.
+
+    Nothing in the store is changed. Exit status: 0 done, whether there are failed logins or not; 2
+    wrong use, or a store that is not there or does not answer; 3 it is no store, or somebody has to
+    mend it.
+    """
+    if since is not None and everything:
+        raise click.UsageError("--since and --all contradict each other")
+    start = None if everything else _start(since or SINCE, datetime.now(UTC))
+    options = {"burst_attempts": burst_attempts, "burst_window_seconds": burst_window}
     with closing(open_store(store)) as opened:
-        rows = (FailedLogin(*row) for row in opened.failed_logins(start))
-        result = analyse(rows, burst_attempts=burst_attempts, burst_window_seconds=burst_window)
+        result = _analysed(opened, start, options)
+        beyond = Beyond(opened.newest())
+        if not result.attempts and start is not None:
+            older = _analysed(opened, None, options)
+            beyond = Beyond(beyond.newest, older.attempts, older.last)
+    about = About(store=store, since=start, beyond=beyond)
     if page is not None:
-        _write(page, to_html(result, top=top, since=start, store=store))
+        _write(page, to_html(result, top=top, about=about))
         return
-    if as_json:
-        written = orjson.dumps(to_json(result), option=orjson.OPT_INDENT_2) + b"\n"
-        sys.stdout.buffer.write(safe_json(written) if sys.stdout.isatty() else written)
-        return
-    console = Console(highlight=False)
-    render(result, console, by=by, top=top, since=start, store=store)
+    with output():
+        if as_json:
+            written = (
+                orjson.dumps(to_json(result, by=by, about=about), option=orjson.OPT_INDENT_2)
+                + b"\n"
+            )
+            sys.stdout.buffer.write(safe_json(written) if sys.stdout.isatty() else written)
+            return
+        console = _Console(highlight=False)
+        render(result, console, by=by, top=top, about=about)
+
+
+def _analysed(store: Store, since: str | None, options: dict[str, int]) -> FailedLoginReport:
+    return analyse((FailedLogin(*row) for row in store.failed_logins(since)), **options)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise  # noqa: PLE0704 inside of rich's handler: ours has one status for all commands
 
 
 def _write(path: Path, content: bytes) -> None:

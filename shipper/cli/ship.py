@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import tzinfo
 from pathlib import Path
+from typing import Final
 
 import click
 from rich.console import Console
@@ -20,10 +21,17 @@ from rich.progress import (
 from rich.text import Text
 
 from shipper.cli.options import decoding, reading
+from shipper.cli.status import DEFECTS, MISUSE, UNFINISHED, Status, complain
 from shipper.cli.stores import open_target
-from shipper.lane.ship import Shipped
-from shipper.lane.ship import ship as ship_file
+from shipper.errors import UsageError
+from shipper.lane.ship import OneShot, Shipped
+from shipper.source.file import open_log
 from shipper.terminal import printable
+
+_NO_FILE: Final = (
+    "cannot ship {}: only a file can be asked for again after a crash. Save what comes to a file, "
+    "or let the daemon read it (a source of type stdin or fifo)"
+)
 
 
 @click.command()
@@ -34,35 +42,79 @@ from shipper.terminal import printable
     required=True,
     help="sqlite:PATH, mysql://USER@HOST/DATABASE, jsonl:PATH or jsonl:- (output).",
 )
+@click.option(
+    "--instance",
+    metavar="NAME",
+    default="",
+    help="Which server the logs are of, as `instance` of a configuration: part of every record's "
+    "identity. For logs of several servers in one target.",
+)
+@click.option(
+    "--final",
+    is_flag=True,
+    help="Nobody writes to the files any more: take also what stands at their end without a line "
+    "feed or cut. Do not use it on a log that grows.",
+)
 @reading
 @click.pass_context
-def ship(
+def ship(  # noqa: PLR0913 one argument for each option
     context: click.Context,
+    *,
     files: tuple[str, ...],
     target: str,
+    instance: str,
+    final: bool,
     format_name: str | None,
     timezone: tzinfo,
     record_bytes_max: int,
 ) -> None:
-    """Ship audit logs to a store, to their end, once.
+    """Ship audit logs, plain or gzip, to a store, to their end, once.
 
     Running it again adds nothing; killed at any moment and started again it completes without
-    duplicates. Exit status: 0 all read, 1 some bytes could not be read, 2 wrong use or no store.
+    duplicates. Exit status: 0 all shipped; 1 some bytes could not be read, which the store lists;
+    4 something at the end of a file is not a whole record (yet) and waits; 2 wrong use, or a file
+    that could not be read (all others are shipped) or a target that does not answer; 3 a target
+    that somebody has to mend.
     """
     formats, options = decoding(format_name, timezone, record_bytes_max)
     console = Console(stderr=True)
-    defects = 0
+    status = Status()
+    readable = [name for name in files if _readable(name, status)]
+    if not readable:
+        context.exit(status.value)
     with closing(open_target(target)) as sink:
-        for name in files:
-            with _progress(console, name) as tell:
-                shipped = ship_file(Path(name), sink, formats, options, tell)
-            defects += shipped.defects
-            console.print(Text(_summary(shipped)), highlight=False, soft_wrap=True)
-    if defects:
-        context.exit(1)
+        shipping = OneShot(sink, formats, options, instance=instance, final=final)
+        for name in readable:
+            with status.going_on(), _progress(console, name) as tell:
+                shipped = shipping.ship(Path(name), tell)
+                status.take(_status(shipped, final=final))
+                console.print(Text(_summary(shipped, final=final)), highlight=False, soft_wrap=True)
+    context.exit(status.value)
 
 
-def _summary(shipped: Shipped) -> str:
+def _readable(name: str, status: Status) -> bool:
+    """Say whether a file can be opened: where none can, no store is made for nothing."""
+    try:
+        if name == "-" or (Path(name).exists() and not Path(name).is_file()):
+            complain(UsageError(_NO_FILE.format(name)))
+        else:
+            open_log(Path(name)).close()
+            return True
+    except UsageError as error:
+        complain(error)
+    status.take(MISUSE)
+    return False
+
+
+def _status(shipped: Shipped, *, final: bool) -> int:
+    if shipped.damage:
+        return MISUSE
+    if shipped.left > 0 or (shipped.cut_short and not final):
+        return UNFINISHED
+    return DEFECTS if shipped.defects or shipped.cut_short else 0
+
+
+def _summary(shipped: Shipped, *, final: bool) -> str:
     name = printable(str(shipped.path))
     plural = "" if shipped.records == 1 else "s"
     parts = [f"{name}: {shipped.records:,} record{plural} shipped"]
@@ -71,9 +123,17 @@ def _summary(shipped: Shipped) -> str:
     if not shipped.seen and shipped.done:
         parts = [f"{name}: nothing new"]
     if shipped.defects:
-        parts.append(f"{shipped.defects:,} ranges could not be read (see audit-shipper decode)")
-    if shipped.left:
-        parts.append(f"{shipped.left:,} bytes at the end are not a whole record yet: ship again")
+        ranges = "1 range" if shipped.defects == 1 else f"{shipped.defects:,} ranges"
+        parts.append(f"{ranges} could not be read (see audit-shipper decode)")
+    if shipped.damage:
+        parts.append(f"then {printable(shipped.damage, limit=2000)}")
+    elif shipped.left > 0:
+        parts.append(
+            f"{shipped.left:,} bytes at the end are not a whole record: ship again when the server "
+            "has written more, or with --final if nobody writes to it any more"
+        )
+    if shipped.cut_short:
+        parts.append("the archive ends in its middle" + ("" if final else ": it may still grow"))
     return ", ".join(parts)
 
 

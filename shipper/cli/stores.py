@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import msgspec
+from sqlalchemy import func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from shipper.errors import UsageError
 from shipper.sink import RememberingSink, open_sink
 from shipper.sink.sql import Settings, SqlStore
-from shipper.sink.sql_tables import FailedLoginRow
+from shipper.sink.sql_tables import SERVER, FailedLoginRow
 from shipper.sink.sql_url import FORM, is_url
-from shipper.sink.sqlite import Settings as SqliteSettings
-from shipper.sink.sqlite import SqliteStore
+from shipper.sink.sqlite_reader import SqliteReader
 
 # Where the password of a URL comes from: a command line is everybody's to read.
 PASSWORD: Final = "AUDIT_SHIPPER_STORE_PASSWORD"  # noqa: S105 a name
@@ -32,25 +32,41 @@ class Store(Protocol):
         """Give the rows of the failed-login report in order of time."""
         ...
 
+    def newest(self) -> str | None:
+        """Give the time of the newest record, RFC 3339 UTC; None where there is none."""
+        ...
+
     def close(self) -> None:
         """Close it."""
         ...
 
 
+class _SqlTarget(SqlStore):
+    """A database as `ship` and `report` ask it."""
+
+    def newest(self) -> str | None:
+        with self._reporting("read") as engine, engine.connect() as connection:
+            newest: str | None = connection.scalar(select(func.max(SERVER.records.c.at)))
+            return newest
+
+    def path_of(self, segment: str) -> str | None:
+        c = SERVER.segments.c
+        with self._reporting("read") as engine, engine.connect() as connection:
+            return connection.scalar(select(c.path).where(c.digest == segment))
+
+
 def open_store(store: str) -> Store:
-    """Open a store that is there already. Raises UsageError where it is not."""
+    """Open a store that is there already; changes nothing in it.
+
+    Raises UsageError where it is not there, MisconfiguredError or UnavailableError where it is none
+    or cannot be read.
+    """
     if is_url(store):
         return _prepared(store, setup="require")
     kind, _, path = store.partition(":")
     if kind != "sqlite" or not path:
         raise UsageError(f"cannot report from {store!r}: write sqlite:PATH or {FORM}")
-    if not Path(path).exists():
-        raise UsageError(
-            f"there is no store at {path}. Fill one with: audit-shipper ship AUDIT.LOG --to {store}"
-        )
-    opened = SqliteStore(SqliteSettings(path=path))
-    opened.prepare()
-    return opened
+    return SqliteReader(path)
 
 
 def open_target(target: str) -> RememberingSink:
@@ -70,8 +86,8 @@ def secret(name: str) -> str:
         raise UsageError(f"{name}_FILE: cannot read {path}: {reason}") from error
 
 
-def _prepared(url: str, *, setup: str) -> SqlStore:
-    store = SqlStore(_settings(url, setup))
+def _prepared(url: str, *, setup: str) -> _SqlTarget:
+    store = _SqlTarget(_settings(url, setup))
     store.prepare()
     return store
 

@@ -43,14 +43,19 @@ def _record(record: AuditRecord) -> str:
 
 
 def _what(record: AuditRecord) -> str:
-    if record.sqltext:
-        return " ".join(record.sqltext.split())
     extra = record.extra or {}
+    if "table" in extra:  # what was done to which table; the filters also give the statement
+        said = f"{record.name} {record.db or ''}.{extra['table']}"
+        return f"{said}  {_one_line(record.sqltext)}".rstrip()
+    if record.sqltext:
+        return _one_line(record.sqltext)
     if record.kind in SESSION_KINDS:
         return f"db={record.db}" if record.db else ""
-    return (
-        f"{record.name} {record.db or ''}{'.' if 'table' in extra else ''}{extra.get('table', '')}"
-    )
+    return f"{record.name} {record.db or ''}"
+
+
+def _one_line(sqltext: str | None) -> str:
+    return " ".join((sqltext or "").split())
 
 
 def _defect(defect: Defect) -> str:

@@ -1,6 +1,7 @@
 """The failed-login report as a document for machines.
 
-    {"attempts": 23, "users": 6, "sources": 4, "lower_bounds": [],
+    {"store": "sqlite:audit.db", "since": "2026-03-01T00:00:00Z", "newest": "2026-03-01T12:00:00Z",
+     "older": null, "attempts": 23, "users": 6, "sources": 4, "lower_bounds": [],
      "first": "2026-03-01T10:00:00Z", "last": "2026-03-01T10:05:00Z",
      "without_time": 0, "jumps_back": 0, "records": {"Connect": 20, "Change user": 3},
      "by_hour": {"2026-03-01T10:00:00Z": 23},
@@ -13,7 +14,9 @@
      "by_error": {…, with "error", "symbol", "meaning", "category", "users" and "sources"},
      "probes": {"count": 2, "first": …, "last": …, "by_source": {…}}}
 
-Keys are always there and in this order. A user "" is none. `lower_bounds` names the numbers that
+Keys are always there and in this order, but for the tables that nobody asked for. `newest` is the
+store's newest record of any kind; `older` counts failed logins before `since`, where there are none
+after it. A user "" is none. `lower_bounds` names the numbers that
 are at least so large; `other` holds the groups beyond the limits of `groups.py`.
 """
 
@@ -26,13 +29,30 @@ from shipper.codes import Code
 from shipper.report.failed_logins import SPRAY_USERS
 from shipper.report.groups import Key
 from shipper.report.hours import HOUR_SECONDS
-from shipper.report.result import FailedLoginReport, Line, Section
+from shipper.report.result import NOTHING_SAID, About, FailedLoginReport, Line, Section
 from shipper.report.seconds import rfc3339
 
 
-def to_json(report: FailedLoginReport) -> dict[str, Any]:
-    """Give the whole report; texts are exact, so print them to a terminal only escaped."""
+def to_json(
+    report: FailedLoginReport,
+    *,
+    by: str | None = None,
+    about: About = NOTHING_SAID,
+) -> dict[str, Any]:
+    """Give the report, all tables or the one of `by`.
+
+    Texts are exact, so print them to a terminal only escaped.
+    """
+    tables = {
+        "user": _section(report.by_user, _user),
+        "source": _section(report.by_source, _source),
+        "error": _section(report.by_error, _error),
+    }
     return {
+        "store": _text(about.store),
+        "since": about.since,
+        "newest": about.beyond and about.beyond.newest,
+        "older": about.beyond and about.beyond.older,
         "attempts": report.attempts,
         "users": report.users,
         "sources": report.sources,
@@ -51,9 +71,7 @@ def to_json(report: FailedLoginReport) -> dict[str, Any]:
             "window_seconds": report.burst_window_seconds,
         },
         "spray_users": SPRAY_USERS,
-        "by_user": _section(report.by_user, _user),
-        "by_source": _section(report.by_source, _source),
-        "by_error": _section(report.by_error, _error),
+        **{f"by_{name}": table for name, table in tables.items() if by in (None, name)},
         "probes": {
             "count": report.probes.count,
             "first": report.probes.first,

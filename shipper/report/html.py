@@ -14,7 +14,7 @@ from shipper.markup import STYLE, Html, columns, element, join, page, ranking, t
 from shipper.report import sentences
 from shipper.report.failed_logins import SPRAY_USERS
 from shipper.report.hours import HOUR_SECONDS
-from shipper.report.result import FailedLoginReport, Line, Section
+from shipper.report.result import NOTHING_SAID, About, FailedLoginReport, Line, Section
 from shipper.report.seconds import rfc3339
 
 # Bars that can be told apart on a page.
@@ -28,10 +28,13 @@ _Name = Callable[[Any], str]
 
 
 def to_html(
-    report: FailedLoginReport, *, top: int = 20, since: str | None = None, store: str = ""
+    report: FailedLoginReport,
+    *,
+    top: int = 20,
+    about: About = NOTHING_SAID,
 ) -> bytes:
     """Write the page; `top` lines of each table."""
-    parts = [_head(report, since, store)]
+    parts = [_head(report, about)]
     if report.attempts:
         parts += [
             _numbers(report),
@@ -50,10 +53,13 @@ def to_html(
     return page("Failed logins", STYLE, *parts)
 
 
-def _head(report: FailedLoginReport, since: str | None, store: str) -> Html:
+def _head(report: FailedLoginReport, about: About) -> Html:
     said = sentences.summary(report) if report.attempts else "No failed logins."
-    looked = f"Looked at {store or 'the given rows'}, {f'since {since}' if since else 'all of it'}."
+    when = f"since {about.since}" if about.since else "all of it"
+    looked = f"Looked at {about.store or 'the given rows'}, {when}."
     lines = [element("p", text(said, 1000)), element("p", text(looked, 1000), class_="soft")]
+    if about.beyond and not report.attempts:
+        lines += [element("p", text(said, 1000)) for said in sentences.beyond(about.beyond)]
     if report.probes.count:
         lines.append(element("p", text(sentences.probes(report.probes), 1000), class_="soft"))
     return element("header", element("h1", text("Failed logins")), *lines)

@@ -18,7 +18,7 @@ from shipper.errors import UsageError
 from shipper.report import sentences
 from shipper.report.document import to_json
 from shipper.report.failed_logins import SPRAY_USERS
-from shipper.report.result import FailedLoginReport, Line, Section
+from shipper.report.result import NOTHING_SAID, About, FailedLoginReport, Line, Section
 from shipper.report.tables import Clock, add_line, add_other, legend, number, table
 from shipper.terminal import encodable, printable
 
@@ -36,14 +36,13 @@ def render(
     *,
     by: str | None = None,
     top: int = 20,
-    since: str | None = None,
-    store: str = "",
+    about: About = NOTHING_SAID,
 ) -> None:
     """Print the report: all sections, or the one of `by`; `top` lines of each."""
     if by is not None and by not in SECTIONS:
         raise UsageError(f"no section {by!r}: there are {', '.join(SECTIONS)}")
     page = _Page(report, console, top)
-    page.head(since, store)
+    page.head(about)
     for section in SECTIONS if by is None else (by,):
         if report.attempts:
             page.section(section)
@@ -60,13 +59,15 @@ class _Page:
     def _print(self, text: str, style: str = "") -> None:
         self._console.print(Text(self._safe(text), style, overflow="fold"))
 
-    def head(self, since: str | None, store: str) -> None:
+    def head(self, about: About) -> None:
         """Say in one line what happened, then what was looked at."""
         report = self._report
-        where = printable(store) if store else "the given rows"
-        when = f"since {printable(since)}" if since else "from its beginning"
+        where = printable(about.store) if about.store else "the given rows"
+        when = f"since {printable(about.since)}" if about.since else "from its beginning"
         if not report.attempts:
-            self._print(f"No failed logins in {where}, {when}.", "bold green")
+            self._print(f"No failed logins in {where}, {when}.", "bold")
+            for said in sentences.beyond(about.beyond) if about.beyond else ():
+                self._print(said, "yellow")
         else:
             self._print(sentences.summary(report), "bold")
             records = [f"{number(n)} {printable(name, 40)}" for name, n in report.names.items()]
@@ -106,7 +107,7 @@ class _Page:
         users: bool = False,
         sources: bool = False,
     ) -> None:
-        grid = table(title, users=users, sources=sources)
+        grid = table(title, self._clock, users=users, sources=sources)
         lines: Sequence[Line[Any]] = section.lines
         for name, line in zip(names, lines, strict=False):
             add_line(grid, self._safe(name), line, self._clock)

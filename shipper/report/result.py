@@ -6,7 +6,7 @@ because a limit of `groups.py` was met.
 
 from __future__ import annotations
 
-from typing import Generic
+from typing import Final, Generic
 
 from msgspec import Struct
 
@@ -67,6 +67,28 @@ class Probes(Struct, frozen=True):
     first: str | None
     last: str | None
     by_source: Section[str]
+
+
+class Beyond(Struct, frozen=True):
+    """What a store holds beside the rows of a report.
+
+    A report of the last day is empty as well where nothing was shipped for two.
+    """
+
+    newest: str | None  # time of its newest record of any kind; None: it has none
+    older: int | None = None  # failed logins before `since`; None: not counted, because some came
+    older_last: str | None = None  # the last of those
+
+
+class About(Struct, frozen=True, kw_only=True):
+    """What a report was made from."""
+
+    store: str = ""
+    since: str | None = None  # RFC 3339 UTC; None: all of it
+    beyond: Beyond | None = None  # None: nobody asked
+
+
+NOTHING_SAID: Final = About()
 
 
 class FailedLoginReport(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from typing import Any, Final
 from shipper.codes import Code
 from shipper.report.failed_logins import SOCKET
 from shipper.report.groups import DISTINCT_MAX, GROUPS_MAX
-from shipper.report.result import FailedLoginReport, Other, Probes, Section
+from shipper.report.result import Beyond, FailedLoginReport, Other, Probes, Section
 from shipper.report.tables import number, plural
 from shipper.terminal import printable
 
@@ -58,6 +58,21 @@ def probes(found: Probes) -> str:
     when = f", {_range(found.first, found.last)}" if found.first and found.last else ""
     count = plural(found.count, "health probe")
     return f"Not counted: {count}{when}: {', '.join(sources)}."
+
+
+def beyond(found: Beyond) -> list[str]:
+    """Say what a store without failed logins does hold."""
+    if found.newest is None:
+        return ["The store holds no records at all: nothing was shipped to it."]
+    said = [f"Its newest record is of {_moment(found.newest)}."]
+    if found.older:
+        last = f", the last of {_moment(found.older_last)}" if found.older_last else ""
+        said.append(f"It holds {plural(found.older, 'older failed login')}{last}: see --all.")
+    return said
+
+
+def _moment(time: str) -> str:
+    return f"{printable(time[:10])} {printable(time[11:19])} UTC" if time else "an unknown time"
 
 
 def limits(report: FailedLoginReport) -> list[str]:

@@ -12,6 +12,9 @@ from shipper.report.result import Line, Other
 
 # From here on full dates fit beside the names.
 WIDE: Final = 110
+# Below, times go; below the next, the distinct counts as well: names, attempts and bursts are left.
+NARROW: Final = 72
+NARROWEST: Final = 52
 
 
 class Clock:
@@ -23,6 +26,8 @@ class Clock:
         self._days = first[:10] != last[:10]
         self._years = first[:4] != last[:4]
         self._wide = width >= WIDE
+        self.shown = width >= NARROW
+        self.counts = width >= NARROWEST
 
     def __call__(self, time: str | None) -> str:
         """Write one RFC 3339 time; "-" if there is none."""
@@ -45,8 +50,8 @@ def plural(count: int, word: str, *, at_least: bool = False) -> str:
     return f"{number(count, at_least=at_least)} {word}{'' if count == 1 else 's'}"
 
 
-def table(title: str, *, users: bool, sources: bool) -> Table:
-    """Make an empty table; `title` heads the column of names."""
+def table(title: str, clock: Clock, *, users: bool, sources: bool) -> Table:
+    """Make an empty table; `title` heads the column of names. What has no room is left out."""
     grid = Table(
         box=box.SIMPLE_HEAD,
         show_edge=False,
@@ -56,12 +61,13 @@ def table(title: str, *, users: bool, sources: bool) -> Table:
     )
     grid.add_column(title, overflow="fold", min_width=10)
     grid.add_column("Count", justify="right", no_wrap=True, style="bold")
-    if users:
+    if users and clock.counts:
         grid.add_column("Users", justify="right", no_wrap=True)
-    if sources:
+    if sources and clock.counts:
         grid.add_column("Sources", justify="right", no_wrap=True)
-    grid.add_column("First", no_wrap=True)
-    grid.add_column("Last", no_wrap=True)
+    if clock.shown:
+        grid.add_column("First", no_wrap=True)
+        grid.add_column("Last", no_wrap=True)
     grid.add_column("Peak", justify="right", no_wrap=True)
     grid.add_column("", overflow="fold", min_width=8)
     return grid
@@ -79,9 +85,10 @@ def add_line(grid: Table, name: str, line: Line[Any], clock: Clock) -> None:
     """Add one group; `name` is already safe to print."""
     cells = [Text(name), Text(number(line.attempts, at_least="attempts" in line.at_least))]
     for word, count in (("users", line.users), ("sources", line.sources)):
-        if count is not None:
+        if count is not None and clock.counts:
             cells.append(Text(number(count, at_least=word in line.at_least)))
-    cells += [Text(clock(line.first)), Text(clock(line.last))]
+    if clock.shown:
+        cells += [Text(clock(line.first)), Text(clock(line.last))]
     cells.append(Text(number(line.peak.attempts) if line.peak else "-"))
     cells.append(_marks(line, clock))
     grid.add_row(*cells)
@@ -90,8 +97,9 @@ def add_line(grid: Table, name: str, line: Line[Any], clock: Clock) -> None:
 def add_other(grid: Table, other: Other, clock: Clock) -> None:
     """Add the groups that were folded away as one dim line."""
     cells = ["(other)", number(other.attempts)]
-    cells += ["-"] * (len(grid.columns) - 6)
-    cells += [clock(other.first), clock(other.last), "-", ""]
+    times = [clock(other.first), clock(other.last)] if clock.shown else []
+    cells += ["-"] * (len(grid.columns) - len(times) - 4)
+    cells += [*times, "-", ""]
     grid.add_row(*(Text(cell, "dim italic") for cell in cells))
 
 

@@ -14,13 +14,13 @@ import errno
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import msgspec
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from shipper.document.percona import percona
@@ -28,7 +28,7 @@ from shipper.errors import MisconfiguredError, UnavailableError
 from shipper.model import Block
 from shipper.sink.base import Batch, Receipt, Surroundings
 from shipper.sink.sql_retention import Retention, RetentionSettings
-from shipper.sink.sql_tables import SQLITE, FailedLoginRow, defect_row, failed_logins
+from shipper.sink.sql_tables import SQLITE, defect_row
 
 # How long a transaction waits for another writer's: longer than any of ours takes.
 BUSY_MILLISECONDS = 10_000
@@ -71,7 +71,7 @@ class SqliteStore:
     @cached_property
     def _engine(self) -> Engine:
         _create_private(self._path)
-        engine = create_engine(f"sqlite:///{self._path}")
+        engine = create_engine(URL.create("sqlite", database=self._path))
         event.listen(engine, "connect", _prepare)
         return engine
 
@@ -100,30 +100,10 @@ class SqliteStore:
         return ()
 
     def _refuse_foreign_tables(self) -> None:
-        inspector = inspect(self._engine)
-        if RECORDS.name not in inspector.get_table_names():
-            return
-        missing = {column.name for column in RECORDS.columns} - {
-            column["name"] for column in inspector.get_columns(RECORDS.name)
-        }
-        if missing:
-            raise MisconfiguredError(
-                f"{self._path} has a table {RECORDS.name} that is not ours: it lacks "
-                f"{', '.join(sorted(missing))}. Ship to another file"
-            )
+        refuse_foreign_tables(self._engine, self._path)
 
-    @contextmanager
-    def _reporting(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except OperationalError as error:
-            # Locked by another program, disk full, input or output error: these pass.
-            cause = error.__cause__ or error
-            text = f"cannot {doing} the store {self._path}: {cause}"
-            raise UnavailableError(text, reason="rejected") from error
-        except SQLAlchemyError as error:
-            cause = error.__cause__ or error
-            raise MisconfiguredError(f"cannot {doing} the store {self._path}: {cause}") from error
+    def _reporting(self, doing: str) -> AbstractContextManager[None]:
+        return reporting(doing, self._path)
 
     def position(self, segment: str) -> int:
         """Offset up to which the store holds the segment."""
@@ -131,10 +111,18 @@ class SqliteStore:
         with self._reporting("read"), self._engine.connect() as connection:
             return connection.scalar(query) or 0
 
+    def path_of(self, segment: str) -> str | None:
+        """Path that the segment was last shipped from."""
+        query = select(SEGMENTS.c.path).where(SEGMENTS.c.digest == segment)
+        with self._reporting("read"), self._engine.connect() as connection:
+            return connection.scalar(query)
+
     def deliver(self, batch: Batch) -> Receipt:
         """Write records, defects and the new position in one transaction."""
+        # A file's name may be any bytes, and text is UTF-8.
+        path = batch.path.encode("utf-8", "backslashreplace").decode()
         with self._reporting("write to"), self._engine.begin() as connection:
-            segment = connection.exec_driver_sql(_MOVE, (batch.segment, batch.path)).scalar_one()
+            segment = connection.exec_driver_sql(_MOVE, (batch.segment, path)).scalar_one()
             new = 0
             for block in batch.blocks:
                 new += _insert(connection, _INSERT_RECORDS, list(_rows(block, segment)))
@@ -149,21 +137,40 @@ class SqliteStore:
         self._retention.prune(self._engine, new)
         return Receipt(new=new, duplicates=batch.count - new)
 
-    def failed_logins(self, since: str | None = None) -> Iterator[FailedLoginRow]:
-        """Give (at, user, host, ip, status, format, name) of failed logins in order of time.
-
-        `since` is RFC 3339 UTC, inclusive. Streams: any number of rows in little memory.
-        """
-        query = failed_logins(SQLITE, since)
-        with self._reporting("read"), self._engine.connect() as connection:
-            for row in connection.execution_options(yield_per=1000).execute(query):
-                at, user, host, ip, status, format_, name = row
-                yield at, user, host, ip, status, format_, name
-
     def close(self) -> None:
         """Close the file."""
         if "_engine" in self.__dict__:
             self._engine.dispose()
+
+
+@contextmanager
+def reporting(doing: str, path: str) -> Iterator[None]:
+    """Turn what SQLite complains of into UnavailableError or MisconfiguredError."""
+    try:
+        yield
+    except OperationalError as error:
+        # Locked by another program, disk full, input or output error: these pass.
+        text = f"cannot {doing} the store {path}: {error.__cause__ or error}"
+        raise UnavailableError(text, reason="rejected") from error
+    except SQLAlchemyError as error:
+        text = f"cannot {doing} the store {path}: {error.__cause__ or error}"
+        raise MisconfiguredError(text) from error
+
+
+def refuse_foreign_tables(engine: Engine, path: str) -> bool:
+    """Say whether the table of records is there. Raises MisconfiguredError where it is not ours."""
+    inspector = inspect(engine)
+    if RECORDS.name not in inspector.get_table_names():
+        return False
+    missing = {column.name for column in RECORDS.columns} - {
+        column["name"] for column in inspector.get_columns(RECORDS.name)
+    }
+    if missing:
+        raise MisconfiguredError(
+            f"{path} has a table {RECORDS.name} that is not ours: it lacks "
+            f"{', '.join(sorted(missing))}. Ship to another file"
+        )
+    return True
 
 
 def _create_private(path: str) -> None:

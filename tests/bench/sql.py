@@ -32,11 +32,11 @@ from servers.mysql import MySql, mysql  # noqa: E402
 from sink.rigs.sql import run_as_root  # noqa: E402
 
 from shipper.decode import FORMATS, Decoder, Options  # noqa: E402
-from shipper.lane.ship import ship  # noqa: E402
+from shipper.lane.ship import OneShot  # noqa: E402
 from shipper.model import Block  # noqa: E402
 from shipper.sink.sql import STATEMENT_BYTES_MAX, Settings, SqlStore  # noqa: E402
 from shipper.sink.sql_insert import Row, insert_records, record_rows  # noqa: E402
-from shipper.source.file import open_log, pieces  # noqa: E402
+from shipper.source.file import open_log  # noqa: E402
 
 # 40,000 records a second where the reference makes 299,000.
 GOAL: Final = 40_000 / 299_000
@@ -80,14 +80,14 @@ class Server:
 def blocks(path: Path) -> Iterator[Block]:
     decoder = Decoder(FORMATS)
     with closing(open_log(path)) as log:
-        for piece in pieces(log):
+        for piece in log.pieces():
             yield decoder.feed(piece)
     yield decoder.finish()
 
 
 def whole(store: SqlStore, path: Path) -> int:
     """Everything, as `audit-shipper ship` does it."""
-    return ship(path, store, FORMATS, Options(), lambda _shipped: None).records
+    return OneShot(store, FORMATS, Options()).ship(path, lambda _shipped: None).records
 
 
 def ready_made(path: Path) -> Callable[[SqlStore, Path], int]:

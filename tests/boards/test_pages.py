@@ -26,6 +26,7 @@ from shipper.observe.status import (
 )
 from shipper.report.failed_logins import analyse
 from shipper.report.html import to_html
+from shipper.report.result import About
 from shipper.terminal import printable
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def test_hostile_names_in_the_report(
     rows = [row(3600 * index, name, name) for index, name in enumerate(NAMES)]
     rows += [row(second, name, "", host=name) for name in NAMES for second in range(6)]
     file = tmp_path / "report.html"
-    file.write_bytes(to_html(analyse(rows), store="sqlite:<b>", top=100))
+    file.write_bytes(to_html(analyse(rows), about=About(store="sqlite:<b>"), top=100))
     with opened(browser, size) as it:
         it.page.goto(file.as_uri())
         assert it.page.title() == "Failed logins"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +13,7 @@ from pathlib import Path
 import orjson
 import pytest
 from command import audit_shipper
+from conftest import SAMPLES
 
 GOOD = (
     b'{"audit_record":{"name":"Connect","record":"7_2024-09-03T01:53:14",'
@@ -42,8 +46,10 @@ def test_decode_exits_with_1_where_something_could_not_be_read() -> None:
         (("decode", "--format", "yaml", "-"), "'yaml' is not one of"),
         (("decode", "--timezone", "Mars/Base", "-"), "not a time zone"),
         (("ship", "-"), "Missing option '--to'"),
-        (("ship", "-", "--to", "kafka:x"), "write sqlite:PATH or jsonl:PATH"),
+        (("ship", "-", "--to", "sqlite:x"), "cannot ship -: only a file"),
+        (("ship", __file__, "--to", "kafka:x"), "write sqlite:PATH or jsonl:PATH"),
         (("report", "failed-logins", "--store", "sqlite:/no/audit.db"), "there is no store"),
+        (("report", "failed-logins", "--since", "1h", "--all"), "contradict each other"),
     ],
 )
 def test_misuse_exits_with_2_and_says_what_is_wrong(arguments: tuple[str, ...], says: str) -> None:
@@ -62,7 +68,114 @@ def test_a_closed_pipe_ends_quietly() -> None:
         check=False,
     )
     assert result.stdout.count(b"\n") == 1
-    assert result.stderr == b""
+    assert (result.returncode, result.stderr) == (128 + signal.SIGPIPE, b"")
+
+
+def test_an_interrupted_decode_speaks_of_no_shipping() -> None:
+    command = [sys.executable, "-m", "shipper", "decode", "-"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(GOOD % b"bob" * 9)
+        process.stdin.flush()
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
+    assert (process.returncode, said.strip()) == (130, b"audit-shipper: interrupted")
+
+
+@pytest.mark.parametrize("command", ["decode", "report"])
+def test_a_full_disk_under_the_output_is_told(tmp_path: Path, command: str) -> None:
+    log, store = tmp_path / "audit.log", f"sqlite:{tmp_path}/a.db"
+    log.write_bytes(GOOD % b"bob")
+    audit_shipper("ship", log, "--to", store)
+    arguments: dict[str, list[str | Path]] = {
+        "decode": ["decode", log],
+        "report": ["report", "failed-logins", "--store", store, "--all"],
+    }
+    for more in ((), ("--json",)) if command == "report" else ((),):
+        with Path("/dev/full").open("wb") as full:
+            result = subprocess.run(
+                [sys.executable, "-m", "shipper", *arguments[command], *more],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                check=False,
+            )
+        said = b"audit-shipper: cannot write to standard output: No space left on device\n"
+        assert (result.returncode, result.stderr) == (2, said)
+
+
+def test_gzip_is_read_as_what_is_in_it(tmp_path: Path) -> None:
+    log = tmp_path / "audit.log.1.gz"
+    log.write_bytes(gzip.compress(GOOD % b"one") + gzip.compress(GOOD % b"two"))
+    for arguments, stdin in (((log,), b""), (("-",), log.read_bytes())):
+        result = audit_shipper("decode", *arguments, stdin=stdin)
+        users = [orjson.loads(line)["user"] for line in result.stdout.splitlines()]
+        assert (users, result.returncode, result.stderr) == (["one", "two"], 0, b"")
+
+
+def test_an_archive_that_is_cut_or_damaged_is_told() -> None:
+    whole = gzip.compress(b"".join(GOOD % b"%d" % number for number in range(900)))
+    cut = audit_shipper("decode", "-", stdin=whole[: len(whole) // 2])
+    assert cut.returncode == 1
+    assert b"the archive ends in its middle" in cut.stderr
+    assert orjson.loads(cut.stdout.splitlines()[0])["user"] == "0"
+    damaged = audit_shipper("decode", "-", stdin=whole + b"garbage")
+    assert damaged.returncode == 2
+    assert b"no gzip at byte" in damaged.stderr
+    assert damaged.stdout.count(b"\n") == 900
+
+
+@pytest.mark.parametrize("command", ["decode", "ship"])
+def test_what_is_encrypted_is_left_to_the_daemon(tmp_path: Path, command: str) -> None:
+    log, store = tmp_path / "audit.log.enc", tmp_path / "a.db"
+    encrypt = ["openssl", "enc", "-aes-256-cbc", "-md", "sha256", "-pass", "pass:p", "-out", log]
+    subprocess.run(encrypt, input=GOOD % b"bob", check=True, stderr=subprocess.DEVNULL)
+    to = ("--to", f"sqlite:{store}") if command == "ship" else ()
+    result = audit_shipper(command, log, *to)
+    assert result.returncode == 2
+    assert b"is encrypted: let the daemon read it (`passwords`" in result.stderr
+    assert not store.exists()
+
+
+def test_a_file_that_cannot_be_read_does_not_stop_the_others(tmp_path: Path) -> None:
+    log, store = tmp_path / "audit.log", tmp_path / "a.db"
+    log.write_bytes(GOOD % b"bob")
+    result = audit_shipper("ship", "/no/such", log, tmp_path, "--to", f"sqlite:{store}")
+    assert result.returncode == 2
+    assert b"cannot read /no/such: No such file" in result.stderr
+    assert b"audit.log: 1 record shipped" in result.stderr
+    decoded = audit_shipper("decode", "/no/such", log)
+    assert (decoded.returncode, decoded.stdout.count(b"\n")) == (2, 1)
+    store.unlink()
+    assert audit_shipper("ship", "/no/such", "--to", f"sqlite:{store}").returncode == 2
+    assert not store.exists()
+
+
+def test_an_end_that_waits_has_a_status_of_its_own(tmp_path: Path) -> None:
+    log, store = tmp_path / "audit.log", f"sqlite:{tmp_path}/a.db"
+    log.write_bytes(GOOD % b"one" + (GOOD % b"two")[:-9])
+    waits = audit_shipper("ship", log, "--to", store)
+    assert waits.returncode == 4
+    assert b"are not a whole record: ship again" in waits.stderr
+    assert audit_shipper("ship", "--final", log, "--to", store).returncode == 1
+    assert audit_shipper("ship", "--final", log, "--to", store).returncode == 0
+
+
+def test_several_files_are_told_apart(tmp_path: Path) -> None:
+    names = [str(tmp_path / name) for name in ("a.log", "b.log")]
+    for name in names:
+        Path(name).write_bytes(b"junk\n" + GOOD % b"bob")
+    decoded = audit_shipper("decode", *names)
+    files = [orjson.loads(line)["file"] for line in decoded.stdout.splitlines()]
+    assert files == [names[0], names[0], names[1], names[1]]
+    table = audit_shipper("decode", "--output", "table", *names).stdout.decode()
+    assert [line for line in table.splitlines() if line.startswith("==>")] == [
+        f"==> {name} <==" for name in names
+    ]
+    ecs = audit_shipper("decode", "--output", "ecs", *names).stdout.splitlines()
+    assert [doc["file"] for doc in map(orjson.loads, ecs) if "defect" in doc] == names
 
 
 def test_the_table_cannot_be_used_against_the_terminal() -> None:
@@ -72,6 +185,19 @@ def test_the_table_cannot_be_used_against_the_terminal() -> None:
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert r"\x1b[2J\u202etxt@10.2.8.14" in text
+
+
+@pytest.mark.parametrize(
+    ("sample", "says"),
+    [
+        ("mariadb/mariadb_10.11_logins.log", "CREATE shop.orders"),
+        ("enterprise-json/*.json", "insert test.t1  INSERT INTO t1 (i) VALUES(1),(2),(3)"),
+        ("filter-json/*.json", "read test.sbtest2  SELECT c FROM sbtest2"),
+    ],
+)
+def test_the_table_says_what_was_done_to_which_table(sample: str, says: str) -> None:
+    result = audit_shipper("decode", "--output", "table", *SAMPLES.glob(sample))
+    assert re.search(rf"  table  .*#\d+ +{re.escape(says)}", result.stdout.decode())
 
 
 def test_ecs_documents_name_the_file(tmp_path: Path) -> None:
@@ -98,9 +224,19 @@ def test_the_whole_way_with_the_store_from_the_environment(tmp_path: Path) -> No
     log.write_bytes(GOOD % b"bob" * 3)
     assert audit_shipper("ship", log, "--to", store).returncode == 0
     env = {**os.environ, "AUDIT_SHIPPER_STORE": store}
-    assert b"No failed logins" in audit_shipper("report", "failed-logins", env=env).stdout
+    none = audit_shipper("report", "failed-logins", env=env).stdout
+    assert b"No failed logins" in none
+    assert b"Its newest record is of 2024-09-03 01:53:33 UTC.\nIt holds 3 older failed" in none
     everything = audit_shipper("report", "failed-logins", "--all", "--json", env=env)
     assert orjson.loads(everything.stdout)["attempts"] == 3
+
+
+def test_a_report_from_a_file_that_is_no_store_is_no_report(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    result = audit_shipper("report", "failed-logins", "--store", f"sqlite:{tmp_path}/empty")
+    assert (result.returncode, result.stdout) == (3, b"")
+    assert b"is not a store" in result.stderr
+    assert (tmp_path / "empty").stat().st_size == 0
 
 
 def test_a_number_beyond_64_bits_is_written_as_it_was(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -33,11 +34,12 @@ def on_one(tmp_path: Path) -> Iterator[SqlRig]:
         yield rig
 
 
-def reported(store: str) -> object:
+def reported(store: str) -> dict[str, Any]:
     arguments = ("report", "failed-logins", "--store", store, "--all", "--json")
     done = audit_shipper(*arguments, env=ENV)
     assert done.returncode == 0, done.stderr
-    return orjson.loads(done.stdout)
+    document: dict[str, Any] = orjson.loads(done.stdout)
+    return document
 
 
 def test_the_report_is_the_same_from_every_store(rig: SqlRig, tmp_path: Path) -> None:
@@ -47,9 +49,22 @@ def test_the_report_is_the_same_from_every_store(rig: SqlRig, tmp_path: Path) ->
     again = audit_shipper("ship", LOG, "--to", rig.url, env=ENV)
     assert b"nothing new" in again.stderr
     found = reported(rig.url)
-    assert isinstance(found, dict)
     assert found["attempts"] > 0
-    assert found == reported(embedded)
+    assert found["newest"] >= found["last"]
+    assert found == reported(embedded) | {"store": rig.url}
+
+
+def test_another_log_that_begins_alike_is_refused_by_every_store(
+    rig: SqlRig, tmp_path: Path
+) -> None:
+    rows = LOG.read_bytes().splitlines(keepends=True)
+    for name, second in (("db1.log", rows[1]), ("db2.log", rows[2])):
+        (tmp_path / name).write_bytes(rows[0] + second)
+    shipped = [
+        audit_shipper("ship", tmp_path / name, "--to", rig.url, env=ENV).returncode
+        for name in ("db1.log", "db2.log")
+    ]
+    assert shipped == [0, 2]
 
 
 def test_the_page_names_the_store_and_no_password(on_one: SqlRig, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from report.failing import HOSTILE_NAMES, at, row
 from shipper.report import groups
 from shipper.report.failed_logins import analyse
 from shipper.report.render import to_json
+from shipper.report.result import About, Beyond
 
 
 def test_the_document_has_every_number_in_a_fixed_order() -> None:
@@ -25,6 +26,10 @@ def test_the_document_has_every_number_in_a_fixed_order() -> None:
         "lower_bounds": [],
     }
     assert document == {
+        "store": "",
+        "since": None,
+        "newest": None,
+        "older": None,
         "attempts": 6,
         "users": 2,
         "sources": 2,
@@ -95,7 +100,7 @@ def test_the_document_has_every_number_in_a_fixed_order() -> None:
             },
         },
     }
-    assert list(document)[:4] == ["attempts", "users", "sources", "lower_bounds"]
+    assert list(document)[:5] == ["store", "since", "newest", "older", "attempts"]
     assert list(document["by_user"]["groups"][0]) == [
         "user",
         "attempts",
@@ -112,6 +117,14 @@ def test_the_empty_report_has_the_same_keys() -> None:
     assert list(empty) == list(to_json(analyse([row()])))
     assert empty["first"] is None
     assert empty["by_error"] == {"groups": [], "other": None}
+
+
+def test_a_document_says_what_it_is_about_and_holds_what_was_asked_for() -> None:
+    about = About(store="sqlite:a.db", since="2026-03-01T00:00:00Z", beyond=Beyond("", 3))
+    document = to_json(analyse([row()]), by="user", about=about)
+    assert (document["store"], document["since"]) == ("sqlite:a.db", "2026-03-01T00:00:00Z")
+    assert (document["newest"], document["older"]) == ("", 3)
+    assert [key for key in document if key.startswith("by_")] == ["by_hour", "by_user"]
 
 
 def test_hostile_names_are_exact_and_can_be_written() -> None:

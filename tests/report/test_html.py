@@ -13,6 +13,7 @@ from report.failing import HOSTILE_NAMES, row
 from shipper.report import hours
 from shipper.report.failed_logins import FailedLogin, analyse
 from shipper.report.html import to_html
+from shipper.report.result import About
 
 VOID = {"meta", "link"}
 
@@ -44,9 +45,12 @@ class Reader(HTMLParser):
         self.text += data + " "
 
 
+ABOUT = About(store="sqlite:audit.db", since="2026-03-01T00:00:00Z")
+
+
 def read(rows: list[FailedLogin], **options: int) -> Reader:
     report = analyse(rows)
-    page = to_html(report, store="sqlite:audit.db", since="2026-03-01T00:00:00Z", **options)
+    page = to_html(report, about=ABOUT, **options)
     return Reader(page.decode())
 
 

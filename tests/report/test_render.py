@@ -14,6 +14,7 @@ from shipper.errors import UsageError
 from shipper.report import groups
 from shipper.report.failed_logins import FailedLogin, analyse
 from shipper.report.render import render
+from shipper.report.result import About, Beyond
 
 
 def page(
@@ -25,10 +26,12 @@ def page(
     since: str | None = "2026-03-01T00:00:00Z",
     encoding: str = "utf-8",
     terminal: bool = False,
+    beyond: Beyond | None = None,
 ) -> str:
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="")
     console = Console(file=file, width=width, force_terminal=terminal, color_system=None)
-    render(analyse(rows), console, by=by, top=top, since=since, store="sqlite:audit.db")
+    about = About(store="sqlite:audit.db", since=since, beyond=beyond)
+    render(analyse(rows), console, by=by, top=top, about=about)
     file.seek(0)
     return "\n".join(line.rstrip() for line in file.read().split("\n"))
 
@@ -84,6 +87,25 @@ def test_an_empty_report_says_what_was_looked_at() -> None:
     assert page([], since=None) == "No failed logins in sqlite:audit.db, from its beginning.\n"
 
 
+@pytest.mark.parametrize(
+    ("beyond", "said"),
+    [
+        (Beyond(None), "The store holds no records at all: nothing was shipped to it.\n"),
+        (
+            Beyond("2026-02-03T04:05:06Z", 1234, "2026-02-03T01:00:00Z"),
+            (
+                "Its newest record is of 2026-02-03 04:05:06 UTC.\n"
+                "It holds 1,234 older failed logins, the last of 2026-02-03 01:00:00 UTC: see\n"
+                "--all.\n"
+            ),
+        ),
+        (Beyond("2026-03-03T04:05:06Z", 0), "Its newest record is of 2026-03-03 04:05:06 UTC.\n"),
+    ],
+)
+def test_an_empty_report_says_what_the_store_does_hold(beyond: Beyond, said: str) -> None:
+    assert page([], beyond=beyond).partition("\n")[2] == said
+
+
 def test_probes_alone_are_no_failed_logins() -> None:
     rows = [row(second, "", f"10.0.0.{second}", status=1158) for second in range(7)]
     text = page(rows, width=200)
@@ -112,6 +134,16 @@ def test_only_the_top_lines_are_shown_and_the_rest_is_counted() -> None:
     assert "user20" not in text
     assert "… and 12 more" in text
     assert "more" not in page(ATTACK, by="source").split("Times are UTC")[0]
+
+
+@pytest.mark.parametrize("width", [45, 50, 60, 70, 75])
+@pytest.mark.parametrize("seconds", [500, 5 * 86_400, 500 * 86_400])
+def test_a_narrow_terminal_loses_no_name_no_count_and_no_burst(width: int, seconds: int) -> None:
+    attack = [row(second, "root", "203.0.113.117") for second in range(1234)]
+    text = page([*attack, row(seconds, "app", "10.0.0.2")], width=width)
+    words = ["User", "Source", "Error", "Count", "Peak", "root", "203.0.113.117", "1045 auth"]
+    assert [word for word in words if word not in text] == []
+    assert re.search(r"^root +1,234 .* 6[01]\b.*burst", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("width", [80, 100, 132, 200])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import stat
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,18 +19,13 @@ from shipper.model import QUERY, AuditRecord
 from shipper.sink.base import Receipt
 from shipper.sink.sql_tables import SQLITE, failed_logins
 from shipper.sink.sqlite import Settings, SqliteStore
+from shipper.sink.sqlite_reader import SqliteReader
 
-# The query of the article, with its missing paths filled in and SQLite's word for NOW().
-ARTICLE = """
-SELECT json_extract(info, '$.audit_record.user') || '@' ||
-       json_extract(info, '$.audit_record.host') || ' - ' ||
-       json_extract(info, '$.audit_record.timestamp') AS name
-FROM audit_data
-WHERE info->>'$.audit_record.name' = 'Connect'
-  AND info->>'$.audit_record.status' != '0'
-  AND DATE(info->>'$.audit_record.timestamp') > DATE('2026-11-22')
-ORDER BY id DESC
-"""
+# What the page of the store says, to the letter: the article's query in SQLite's words.
+PAGE = Path(__file__).parents[2] / "docs" / "store.md"
+(ARTICLE,) = re.findall(
+    r"In SQLite:\n\n```sql\n(SELECT .*?;)\n```", PAGE.read_text(encoding="utf-8"), re.DOTALL
+)
 
 
 def rows(path: Path, query: str) -> list[tuple[object, ...]]:
@@ -50,11 +47,17 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "audit.db"
 
 
-def test_the_articles_query_finds_a_failed_login_of_any_format(path: Path) -> None:
+def test_the_articles_query_finds_failed_logins_and_nothing_else(path: Path) -> None:
+    now = datetime.now(UTC)
+    today, old = (f"{now - timedelta(days=age):%Y-%m-%dT%H:%M:%SZ}" for age in (0, 3))
+    succeeded = failed_login("app", today)
+    succeeded.status = 0
     store = opened(path)
-    store.deliver(batch(failed_login("o'brien"), AuditRecord(kind=QUERY, name="QUERY", status=1)))
+    failed = failed_login("o'brien", today)
+    query = AuditRecord(kind=QUERY, name="QUERY", status=1, timestamp=today)
+    store.deliver(batch(failed, succeeded, failed_login("bob", old), query))
     store.close()
-    assert rows(path, ARTICLE) == [("o'brien@web1 - 2026-11-23T10:00:00Z",)]
+    assert rows(path, ARTICLE) == [(f"o'brien@web1 - {today}",)]
 
 
 def test_a_batch_delivered_again_adds_nothing(path: Path) -> None:
@@ -114,9 +117,42 @@ def test_failed_logins_come_in_order_of_time_and_from_a_time_on(path: Path) -> N
     store = opened(path)
     late, early = failed_login("b", "2026-11-23T11:00:00Z"), failed_login("a")
     store.deliver(batch(late, early, AuditRecord(kind=QUERY, status=1045)))
-    assert [row[1] for row in store.failed_logins()] == ["a", "b"]
-    assert [row[1] for row in store.failed_logins("2026-11-23T10:30:00Z")] == ["b"]
+    with closing(SqliteReader(str(path))) as reader:
+        assert [row[1] for row in reader.failed_logins()] == ["a", "b"]
+        assert [row[1] for row in reader.failed_logins("2026-11-23T10:30:00Z")] == ["b"]
+        assert reader.newest() == "2026-11-23T11:00:00Z"
     store.close()
+
+
+def test_a_reader_changes_nothing_and_leaves_nothing(path: Path) -> None:
+    store = opened(path)
+    store.deliver(batch(failed_login()))
+    store.close()
+    before = path.read_bytes()
+    with closing(SqliteReader(str(path))) as reader:
+        assert len(list(reader.failed_logins())) == 1
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("statement", [None, "CREATE TABLE x (a)"])
+def test_a_file_that_is_no_store_is_no_store_after_reading_either(
+    path: Path, statement: str | None
+) -> None:
+    path.touch()
+    if statement:
+        rows(path, statement)
+    before = path.read_bytes()
+    with pytest.raises(MisconfiguredError, match="is not a store: it has no table audit_data"):
+        SqliteReader(str(path))
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_reader_finds_a_file_with_any_name(tmp_path: Path) -> None:
+    path = tmp_path / "a?mode=rw#%41 b.db"
+    opened(path).close()
+    SqliteReader(str(path)).close()
 
 
 def test_the_report_reads_an_index_not_the_table(path: Path) -> None:
