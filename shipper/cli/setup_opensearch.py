@@ -19,7 +19,8 @@ from shipper.document.index_name import IndexName
 from shipper.errors import UsageError
 from shipper.sink import opensearch
 from shipper.sink.opensearch_monitors import install_monitors, read_monitors
-from shipper.sink.opensearch_setup import TROUBLES, Setup, State, Step
+from shipper.sink.opensearch_setup import Setup
+from shipper.sink.opensearch_steps import TROUBLES, State, Step
 from shipper.sink.opensearch_wire import StatusError, judged
 from shipper.terminal import printable
 
@@ -80,9 +81,10 @@ def _run(
 ) -> list[Step]:
     from shipper.sink.opensearch_connection import Cluster  # noqa: PLC0415 25 MB
 
-    with closing(Cluster(settings, SystemClock())) as cluster:
+    clock = SystemClock()
+    with closing(Cluster(settings, clock)) as cluster:
         try:
-            steps = Setup(cluster, settings, write=write).run()
+            steps = Setup(cluster, settings, clock.now(), write=write).run()
             if monitors is not None:
                 steps += install_monitors(
                     cluster,
