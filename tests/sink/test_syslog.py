@@ -26,7 +26,7 @@ from shipper.decode import FORMATS, Decoder
 from shipper.document.percona import percona
 from shipper.errors import MisconfiguredError, UnavailableError
 from shipper.model import AuditRecord
-from shipper.sink import Sink, make_sink
+from shipper.sink import Sink, Surroundings, make_sink
 from shipper.sink.syslog import Settings
 from shipper.sink.wire import Address, Tls, await_readable, connect
 
@@ -70,7 +70,7 @@ def delivered(daemon: Daemon, target: Settings, records: list[AuditRecord]) -> l
     """What the daemon wrote. Few at a time, because UDP may drop what comes too fast."""
     since, step = daemon.output.stat().st_size, 20 if target.transport == "udp" else 10_000
     received: list[dict[str, Any]] = []
-    with closing(make_sink(target)) as sink:
+    with closing(make_sink(target, Surroundings(instance="db-prod-7"))) as sink:
         sink.prepare()
         for start in range(0, len(records), step):
             part = records[start : start + step]
@@ -137,6 +137,7 @@ def test_every_shape_of_text_arrives_as_it_was_sent(start: Start, way: str, mess
         if message == "ecs":
             document = json.loads(text)
             assert document["log"]["offset"] == 10 * index
+            assert document["service"]["name"] == "db-prod-7"
             assert document.get("db", {}).get("query", {}).get("text") == record.sqltext
             assert document.get("user", {}).get("name") == (record.user or None)
         elif message == "cef":
