@@ -66,7 +66,12 @@ def main() -> None:
     except ShipperError as error:
         for line in str(error).splitlines():
             click.echo(f"audit-shipper: {printable(line, limit=2000)}", err=True)
-        sys.exit(MISCONFIGURED if isinstance(error, MisconfiguredError) else MISUSE)
+        sys.exit(status_of(error))
 
 
-__all__ = ["cli", "main"]
+def status_of(error: ShipperError) -> int:
+    """Give the exit status that says what kind of error it is."""
+    return MISCONFIGURED if isinstance(error, MisconfiguredError) else MISUSE
+
+
+__all__ = ["cli", "main", "status_of"]
