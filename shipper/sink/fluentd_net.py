@@ -17,7 +17,7 @@ from fluent.sender import FluentSender
 from shipper.clock import Clock
 from shipper.errors import MisconfiguredError, UnavailableError
 from shipper.sink.fluentd_wire import Credentials, Login, ack_in, is_helo
-from shipper.sink.wire import READ_BYTES, Address, connect, readable, unavailable
+from shipper.sink.wire import READ_BYTES, Address, connect, failure, readable
 
 # A server says HELO, PONG and acks: some hundred bytes. More is no forward server.
 REPLY_BYTES_MAX: Final = 64 * 1024
@@ -74,7 +74,7 @@ class ForwardSender(FluentSender):  # type: ignore[misc] # the package has no ty
         except TimeoutError:
             return
         except OSError as error:
-            raise unavailable("stay connected to", self.address, error) from error
+            raise failure("stay connected to", self.address, error) from error
         raise self._demand() if is_helo(reply) else self._nonsense()
 
     def _demand(self) -> MisconfiguredError:
@@ -92,7 +92,7 @@ class ForwardSender(FluentSender):  # type: ignore[misc] # the package has no ty
             self._await_acks({chunk for chunk, _ in messages})
         except OSError as error:
             self._close()
-            raise unavailable("get an answer of", self.address, error) from error
+            raise failure("get an answer of", self.address, error) from error
         except (UnavailableError, MisconfiguredError):
             self._close()
             raise
@@ -160,7 +160,7 @@ class ForwardSender(FluentSender):  # type: ignore[misc] # the package has no ty
                 self._log_in(self._credentials)
         except OSError as error:
             self._close()
-            raise unavailable("log in to", self.address, error) from error
+            raise failure("log in to", self.address, error) from error
         except (UnavailableError, MisconfiguredError):
             self._close()
             raise

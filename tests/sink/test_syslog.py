@@ -248,13 +248,15 @@ def test_a_server_that_wants_our_certificate_gets_no_record_without(
     stranger = Authority(tmp_path)
     certificate, key = stranger.pair("stranger")
     authority = str(daemon.authority.ca_file)
-    for tls in (
-        Tls(ca_file=authority),
-        Tls(ca_file=authority, certificate_file=str(certificate), key_file=str(key)),
+    pair = {"certificate_file": str(certificate), "key_file": str(key)}
+    for tls, said in (
+        (Tls(ca_file=authority), "wants a client certificate: set certificate_file"),
+        (Tls(ca_file=authority, **pair), "client certificate"),
     ):
         target = Settings(transport="tls", host="127.0.0.1", port=daemon.mutual, tls=tls)
-        with closing(make_sink(target)) as sink, pytest.raises(UnavailableError):
+        with closing(make_sink(target)) as sink, pytest.raises(MisconfiguredError, match=said):
             sink.prepare()
+        assert said in "".join(sink.check())
     monkeypatch.undo()
     with closing(make_sink(settings(daemon, "mutual"))) as sink:
         sink.deliver(batch(failed_login("welcome")))
