@@ -1,10 +1,11 @@
-"""The error numbers of connection records: what they are called and what they mean.
+"""The error numbers of audit records: what they are called and what they mean.
 
     lookup(3118, "percona-json") -> Code(3118, "ER_ACCOUNT_HAS_BEEN_LOCKED", "the account …", AUTH)
 
 From formats.md 6. MySQL and MariaDB number their errors alike up to 1862 and a few after it; from
 3000 on the same number means different things, so the format of the record chooses the table.
-Statement errors (1064, 1146 …) are not here: connection records do not carry them.
+Connection records do not carry errors of statements (1064, 1146 …), so `lookup` does not know them:
+to the detector a number that it does not know is news. `explain` is for records of any kind.
 """
 
 from __future__ import annotations
@@ -137,6 +138,40 @@ MARIADB: Final = COMMON | _table(
     (4151, "ER_ACCOUNT_HAS_BEEN_LOCKED", _AUTH, "the account is locked"),
 )
 
+# Of statements, besides those above.
+_STATEMENTS: Final = _table(
+    (1022, "ER_DUP_KEY", _OTHER, "the key value exists already"),
+    (1048, "ER_BAD_NULL_ERROR", _OTHER, "the column must not be NULL"),
+    (1050, "ER_TABLE_EXISTS_ERROR", _OTHER, "the table exists already"),
+    (1051, "ER_BAD_TABLE_ERROR", _OTHER, "the table to drop does not exist"),
+    (1054, "ER_BAD_FIELD_ERROR", _OTHER, "the column does not exist"),
+    (1062, "ER_DUP_ENTRY", _OTHER, "the value of a unique key exists already"),
+    (1064, "ER_PARSE_ERROR", _OTHER, "the statement is not valid SQL"),
+    (1105, "ER_UNKNOWN_ERROR", _OTHER, "an error that the server has no number for"),
+    (1114, "ER_RECORD_FILE_FULL", _LIMIT, "the table, or the disk, is full"),
+    (1146, "ER_NO_SUCH_TABLE", _OTHER, "the table does not exist"),
+    (1205, "ER_LOCK_WAIT_TIMEOUT", _LIMIT, "waited too long for a lock"),
+    (1213, "ER_LOCK_DEADLOCK", _OTHER, "a deadlock; this transaction was rolled back"),
+    (
+        1290,
+        "ER_OPTION_PREVENTS_STATEMENT",
+        _SERVER,
+        "a server option forbids it: read-only?",
+    ),
+    (1305, "ER_SP_DOES_NOT_EXIST", _OTHER, "the function or procedure does not exist"),
+    (1317, "ER_QUERY_INTERRUPTED", _SERVER, "the statement was interrupted: KILL, or a limit"),
+    (1364, "ER_NO_DEFAULT_FOR_FIELD", _OTHER, "a column without a default got no value"),
+    (1406, "ER_DATA_TOO_LONG", _OTHER, "the value is too long for the column"),
+    (1451, "ER_ROW_IS_REFERENCED_2", _OTHER, "other rows refer to this one by a foreign key"),
+    (1452, "ER_NO_REFERENCED_ROW_2", _OTHER, "the row that a foreign key refers to does not exist"),
+)
+_MYSQL_STATEMENTS: Final = _STATEMENTS | _table(
+    (3024, "ER_QUERY_TIMEOUT", _LIMIT, "the statement took longer than max_execution_time"),
+)
+_MARIADB_STATEMENTS: Final = _STATEMENTS | _table(
+    (1969, "ER_STATEMENT_TIMEOUT", _LIMIT, "the statement took longer than max_statement_time"),
+)
+
 # RDS and Aurora run MariaDB's plugin inside MySQL, and say so by a layout of their own. The plugin
 # inside any other MySQL server writes what it writes inside MariaDB: that is taken for MariaDB.
 _MARIADB_FORMATS: Final = frozenset(("mariadb",))
@@ -155,6 +190,15 @@ def lookup(status: int | None, format_: str) -> Code:
         return _UNSAID
     table = MARIADB if format_ in _MARIADB_FORMATS else MYSQL
     return table.get(status) or Code(status, "", f"error {status}, not in the table", _OTHER)
+
+
+def explain(status: int | None, format_: str, *, login: bool) -> Code:
+    """Explain the error number of any record; `login`: its event is a login. Never fails."""
+    code = lookup(status, format_)
+    if login or status is None or code.symbol:
+        return code
+    table = _MARIADB_STATEMENTS if format_ in _MARIADB_FORMATS else _MYSQL_STATEMENTS
+    return table.get(status) or code
 
 
 def is_probe(status: int | None, user: str | None) -> bool:

@@ -23,6 +23,10 @@ from collections.abc import Sequence
 class ShipperError(Exception):
     """Base of every error that the program raises on purpose; its text is for the operator."""
 
+    # In whose lane it ended the daemon; "" where it was none's. Set at the thread's edge.
+    source: str = ""
+    sink: str = ""
+
 
 class UsageError(ShipperError):
     """A wrong argument or setting; the text names it and says what is allowed."""

@@ -168,6 +168,13 @@ class Mended(Notice, frozen=True):
     detail: str
 
 
+class Fatal(Notice, frozen=True):
+    """The daemon ends because of this; `source` and `sink` are "" where no lane failed."""
+
+    sink: str
+    detail: str
+
+
 class Rejected(Notice, frozen=True):
     """Senders that misbehaved since the last such notice; told in sums, never one by one."""
 

@@ -7,7 +7,8 @@ import re
 import pytest
 
 from shipper import codes
-from shipper.codes import Category, Code, is_probe, lookup
+from shipper.codes import Category, Code, explain, is_probe, lookup
+from shipper.counts import QUERY_ERRORS
 
 
 def test_a_number_is_named_explained_and_put_into_a_category() -> None:
@@ -126,6 +127,25 @@ def test_every_number_has_a_name_and_a_meaning(table: dict[int, Code]) -> None:
         assert re.fullmatch(r"ER_[A-Z_]+", code.symbol)
         assert code.meaning
         assert not code.meaning.endswith(".")
+
+
+@pytest.mark.parametrize("format_", ["percona-json", "mariadb", "rds-mysql"])
+def test_statements_have_names_that_logins_do_not(format_: str) -> None:
+    """A login that is refused with one of these is news to the detector, as before."""
+    for status, symbol in QUERY_ERRORS.items():
+        mysqls = status >= 3000 and format_ == "mariadb"
+        code = explain(status, format_, login=False)
+        assert code.symbol == ("" if mysqls else symbol)
+        assert code.status == status
+        assert not code.meaning.endswith(".")
+        assert explain(status, format_, login=True) == lookup(status, format_)
+    assert explain(1064, format_, login=False).meaning == "the statement is not valid SQL"
+    assert lookup(1064, format_).symbol == ""
+    assert explain(1969, format_, login=False).symbol == (
+        "ER_STATEMENT_TIMEOUT" if format_ == "mariadb" else ""
+    )
+    assert explain(None, format_, login=False) == lookup(None, format_)
+    assert explain(99, format_, login=False) == lookup(99, format_)
 
 
 @pytest.mark.parametrize("status", [1156, 1158, 1159])

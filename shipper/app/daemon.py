@@ -130,7 +130,8 @@ class Daemon:
 
     def _keep(self, former: Config, error: ShipperError) -> None:
         """Start the former configuration again, if it is not running still."""
-        self._tell(Trouble("", "", f"the configuration stays as it was: {error}"))
+        detail = f"the configuration stays as it was: {error}"
+        self._tell(Trouble(error.source, error.sink, detail))
         self._observation.metrics.reloaded(good=False)
         if self._config is not former:
             self._halt()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from shipper.clock import seconds_of
@@ -26,7 +28,8 @@ class LaneReport(Struct, frozen=True):
     behind_seconds: float | None  # its age, where something waits
     records: int
     duplicates: int
-    refused: int
+    refused: int  # and not replayed since
+    waiting: int  # of the refused ones, in the dead letters
     filtered: int
     defects: int
     lost_bytes: int
@@ -62,16 +65,21 @@ def inspect_state(directory: Path, now: float) -> list[SourceReport]:
 def _source(path: Path, now: float) -> SourceReport:
     name = path.stem
     state = State(path, read_only=True)
+    letters = DeadLetters(path.with_name(f"{name}.dead-letters.ndjson"))
     try:
         segments, cursors, losses = state.segments(), state.cursors(), state.losses()
         numbers = {lane: state.lane(lane).sequences for lane in state.lanes()}
+        refused = any(each.refused for of in cursors.values() for each in of.values())
+        waiting = Counter(each.sink for each in letters.read() if each.record) if refused else {}
         lanes = tuple(
-            _lane(name, lane, segments, cursors.get(lane, {}), losses, numbers[lane], now)
+            msgspec.structs.replace(
+                _lane(name, lane, segments, cursors.get(lane, {}), losses, numbers[lane], now),
+                waiting=waiting.get(lane, 0),
+            )
             for lane in numbers
         )
     finally:
         state.close()
-    letters = DeadLetters(path.with_name(f"{name}.dead-letters.ndjson"))
     return SourceReport(name, tuple(segments), lanes, letters.size)
 
 
@@ -102,6 +110,7 @@ def _lane(  # noqa: PLR0913, PLR0917 one lane is a view over all of these
         records=sum(cursor.records for cursor in done),
         duplicates=sum(cursor.duplicates for cursor in done),
         refused=sum(cursor.refused for cursor in done),
+        waiting=0,
         filtered=sum(cursor.filtered for cursor in done),
         defects=sum(cursor.defects for cursor in done),
         lost_bytes=sum(loss.span.end - loss.span.start for loss in own),

@@ -227,19 +227,21 @@ class RunningSource:
             self._thread("receive", self._receive)
         self._thread("follow", self._follow)
         for lane in self.lanes:
-            self._thread(lane.name, lane.run)
+            self._thread(lane.name, lane.run, lane.name)
 
-    def _thread(self, name: str, work: Callable[[], None]) -> None:
+    def _thread(self, name: str, work: Callable[[], None], sink: str = "") -> None:
         thread = threading.Thread(
-            target=self._guarded, args=(work,), name=f"{self.name}:{name}", daemon=True
+            target=self._guarded, args=(work, sink), name=f"{self.name}:{name}", daemon=True
         )
         self._threads.append(thread)
         thread.start()
 
-    def _guarded(self, work: Callable[[], None]) -> None:
+    def _guarded(self, work: Callable[[], None], sink: str) -> None:
         try:
             work()
         except Exception as error:  # noqa: BLE001 the one place: whatever it is ends the process
+            if isinstance(error, ShipperError):
+                error.source, error.sink = self.name, sink
             self.failed.append(error)
             self.on_failure()
 

@@ -11,8 +11,8 @@ import click
 from shipper import __version__, heap
 from shipper.app import ANSWERED
 from shipper.cli.lazy import lazy_group
-from shipper.cli.status import INTERRUPTED, MISCONFIGURED, MISUSE, complain
-from shipper.errors import MisconfiguredError, ShipperError
+from shipper.cli.status import INTERRUPTED, MISUSE, complain, status_of
+from shipper.errors import ShipperError
 
 _COMMANDS: Final = {
     "check": ("shipper.cli.check", "check"),
@@ -52,7 +52,7 @@ def main() -> None:
         sys.exit(INTERRUPTED)
     except ShipperError as error:
         complain(error)
-        sys.exit(MISCONFIGURED if isinstance(error, MisconfiguredError) else MISUSE)
+        sys.exit(status_of(error))
 
 
 __all__ = ["cli", "main"]

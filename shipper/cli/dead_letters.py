@@ -17,12 +17,14 @@ from shipper.clock import SystemClock
 from shipper.config import Config, load_file, name_of
 from shipper.errors import UsageError
 from shipper.lane.dead_letters import DeadLetters, Letter
+from shipper.lane.state import State
 from shipper.model import Block
-from shipper.sink import Batch, Sink, make_sink
+from shipper.sink import Batch, Receipt, Sink, make_sink
 from shipper.sink.base import Surroundings
 from shipper.terminal import printable, safe_json
 
 STILL_REFUSED = 1
+_SUFFIX = ".dead-letters.ndjson"
 
 
 @click.group("dead-letters")
@@ -30,14 +32,13 @@ def dead_letters() -> None:
     """Look at what could not be read or was refused, and deliver it again."""
 
 
-def _files(directory: Path) -> Iterator[DeadLetters]:
-    for path in sorted(directory.glob("*.dead-letters.ndjson")):
-        yield DeadLetters(path)
+def _files(directory: Path) -> Iterator[Path]:
+    yield from sorted(directory.glob(f"*{_SUFFIX}"))
 
 
 def _letters(directory: Path) -> Iterator[Letter]:
     for file in _files(directory):
-        yield from file.read()
+        yield from DeadLetters(file).read()
 
 
 @dead_letters.command("list")
@@ -92,26 +93,39 @@ def replay(context: click.Context, path: str, sink: str | None) -> None:
         context.exit(STILL_REFUSED)
 
 
-def _replay(file: DeadLetters, config: Config, only: str | None) -> int:
+def _replay(path: Path, config: Config, only: str | None) -> int:
     """Deliver the letters of one source; the number that is still refused."""
+    file = DeadLetters(path)
     letters = list(file.read())
     wanted = [
         letter for letter in letters if letter.record is not None and only in (None, letter.sink)
     ]
     delivered: set[tuple[str, str, int]] = set()
+    replayed: list[tuple[str, str, Receipt]] = []
     for name in sorted({letter.sink for letter in wanted}):
         mine = [letter for letter in wanted if letter.sink == name]
         with closing(_sink(config, name, mine[0].source)) as sink:
             sink.prepare()
             for batch in _batches(mine):
                 receipt = sink.deliver(batch)
+                replayed.append((name, batch.segment, receipt))
                 refused = {refusal.offset for refusal in receipt.refusals}
                 starts = (start for block in batch.blocks for start in block.starts)
                 delivered |= {(name, batch.segment, at) for at in starts if at not in refused}
     if delivered:
+        _count(path.with_name(path.name.removesuffix(_SUFFIX) + ".db"), config, replayed)
         file.replace([letter for letter in letters if letter.key not in delivered])
     click.echo(f"{len(delivered):,} letters delivered", err=True)
     return len(wanted) - len(delivered)
+
+
+def _count(state: Path, config: Config, replayed: list[tuple[str, str, Receipt]]) -> None:
+    """Count what has arrived; before the letters go, which may be delivered twice, but not lost."""
+    if not state.exists():
+        return
+    with closing(State(state, instance=config.instance)) as opened:
+        for lane, segment, receipt in replayed:
+            opened.replayed(lane, segment, new=receipt.new, duplicates=receipt.duplicates)
 
 
 def _sink(config: Config, name: str, source: str) -> Sink:

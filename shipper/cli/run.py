@@ -11,8 +11,11 @@ from shipper.app.daemon import Daemon, signals
 from shipper.app.lock import StateLock
 from shipper.app.observation import Observation
 from shipper.app.workers import Share, run_workers
+from shipper.cli.status import status_of
 from shipper.clock import SystemClock
 from shipper.config import Config, load_file
+from shipper.errors import ShipperError
+from shipper.notices import Fatal
 from shipper.terminal import printable
 
 UNFINISHED = 4  # stopped in time, but not everything was shipped
@@ -43,7 +46,11 @@ def run(context: click.Context, path: str, worker: str | None) -> None:
     lock = "lock" if worker is None else f"lock.{share.index}"
     daemon = Daemon(config, load, clock, observation, lock=lock)
     with signals(daemon), closing(observation):
-        remaining = daemon.run()
+        try:
+            remaining = daemon.run()
+        except ShipperError as error:  # into the log, in its format: it is what is looked for there
+            observation.tell(Fatal(error.source, error.sink, str(error)))
+            context.exit(status_of(error))
     for each in remaining:
         left = f"{each.size - each.position:,} bytes of {printable(each.path)}"
         click.echo(f"audit-shipper: {each.source}: {left} not shipped to {each.sink}", err=True)

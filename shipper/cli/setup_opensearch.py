@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 import click
 import orjson
@@ -19,11 +20,14 @@ from shipper.document.index_name import IndexName
 from shipper.errors import UsageError
 from shipper.sink import opensearch
 from shipper.sink.opensearch_monitors import install_monitors, read_monitors
-from shipper.sink.opensearch_setup import TROUBLES, Setup, State, Step
+from shipper.sink.opensearch_setup import Setup
+from shipper.sink.opensearch_steps import TROUBLES, State, Step
 from shipper.sink.opensearch_wire import StatusError, judged
 from shipper.terminal import printable
 
 DONE, TROUBLED = 0, 1
+# What a dry run says of what it did not do.
+_WOULD: Final = {State.MADE: "would create", State.RENEWED: "would update"}
 
 
 @click.command("opensearch")
@@ -80,9 +84,10 @@ def _run(
 ) -> list[Step]:
     from shipper.sink.opensearch_connection import Cluster  # noqa: PLC0415 25 MB
 
-    with closing(Cluster(settings, SystemClock())) as cluster:
+    clock = SystemClock()
+    with closing(Cluster(settings, clock)) as cluster:
         try:
-            steps = Setup(cluster, settings, write=write).run()
+            steps = Setup(cluster, settings, clock.now(), write=write).run()
             if monitors is not None:
                 steps += install_monitors(
                     cluster,
@@ -97,9 +102,10 @@ def _run(
 
 
 def _show(step: Step, *, dry_run: bool) -> None:
-    click.echo(f"  {step.state:<10} {step.path}")
+    word = _WOULD.get(step.state, str(step.state)) if dry_run else str(step.state)
+    click.echo(f"  {word:<12} {step.path}")
     if step.state in TROUBLES and step.detail:
-        click.echo(f"             {printable(step.detail, limit=1000)}")
+        click.echo(f"               {printable(step.detail, limit=1000)}")
     if dry_run and step.state in (State.MADE, State.RENEWED):
         click.echo(f"  PUT {step.path}")
         sys.stdout.write(orjson.dumps(step.body, option=orjson.OPT_INDENT_2).decode() + "\n")

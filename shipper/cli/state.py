@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shipper.app.inspect import LaneReport, SourceReport, inspect_state
+from shipper.cli.status import REFUSED
 from shipper.config import load_file
 from shipper.errors import UsageError
 from shipper.terminal import encodable, printable
@@ -79,7 +80,8 @@ def verify(context: click.Context, config: str | None, state: str | None) -> Non
     """Prove that nothing was lost, or say what was.
 
     Looks at the ledger (bytes lost, bytes not shipped), at the numbers that the server gave its
-    records, and at the counts of each sink. Exit status: 0 complete, 1 not complete.
+    records, and at the counts of each sink. Exit status: 0 complete, 1 not complete, 5 complete but
+    for records that a sink refused and that wait in the dead letters.
     """
     reports = inspect_state(state_directory(config, state), time.time())
     lines = [line for report in reports for line in _findings(report)]
@@ -88,10 +90,15 @@ def verify(context: click.Context, config: str | None, state: str | None) -> Non
     complete = all(lane.complete for report in reports for lane in report.lanes)
     records = sum(lane.records + lane.duplicates for report in reports for lane in report.lanes)
     segments = sum(len(report.segments) for report in reports)
+    waiting = sum(lane.waiting for report in reports for lane in report.lanes)
     word = "complete" if complete else "NOT complete"
-    click.echo(f"{word}: {segments:,} segments, {records:,} records acknowledged")
-    if not complete:
-        context.exit(INCOMPLETE)
+    if waiting:
+        joined = ", but" if complete else ", and"
+        word += f"{joined} {waiting:,} records refused: audit-shipper dead-letters list"
+    mark = ";" if waiting else ":"
+    click.echo(f"{word}{mark} {segments:,} segments, {records:,} records acknowledged")
+    if not complete or waiting:
+        context.exit(REFUSED if complete else INCOMPLETE)
 
 
 def _findings(report: SourceReport) -> Iterator[str]:
@@ -101,6 +108,10 @@ def _findings(report: SourceReport) -> Iterator[str]:
         counts = f"{lane.records:,} new, {lane.duplicates:,} there already"
         left_out = f"{lane.filtered:,} filtered, {lane.refused:,} refused"
         yield f"{who}: {counts}, {left_out}, {lane.defects:,} unreadable ranges"
+        if lane.refused:
+            gone = max(lane.refused - lane.waiting, 0)
+            also = f", {gone:,} are there no more" if gone else ""
+            yield f"{who}: {lane.waiting:,} refused records wait in the dead letters{also}"
         for loss in lane.losses:
             size = loss.span.end - loss.span.start
             yield (

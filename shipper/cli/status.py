@@ -2,8 +2,8 @@
 
 0 done, nothing to complain of · 1 done, but some bytes could not be read (defects) · 2 not done:
 wrong use, or something could not be opened, read or written · 3 not done: a target or the state
-needs somebody's hand · 4 stopped before everything was shipped · 130 interrupted · 141 whoever read
-the output went away.
+needs somebody's hand · 4 stopped before everything was shipped · 5 nothing lost, but refused records
+wait in the dead letters · 130 interrupted · 141 whoever read the output went away.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from typing import Final
 
 import click
 
-from shipper.errors import ArchiveError, ShipperError, UsageError
+from shipper.errors import ArchiveError, MisconfiguredError, ShipperError, UsageError
 from shipper.terminal import printable
 
 DEFECTS: Final = 1
 MISUSE: Final = 2
 MISCONFIGURED: Final = 3
 UNFINISHED: Final = 4
+REFUSED: Final = 5
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells say it
 CLOSED: Final = 141  # 128 + SIGPIPE
 
@@ -47,6 +48,11 @@ class Status:
         except (UsageError, ArchiveError) as error:
             complain(error)
             self.take(MISUSE)
+
+
+def status_of(error: ShipperError) -> int:
+    """Give the exit status that says what kind of error it is."""
+    return MISCONFIGURED if isinstance(error, MisconfiguredError) else MISUSE
 
 
 def complain(error: ShipperError) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from shipper.codes import lookup
+from shipper.codes import explain
 from shipper.document.columns import Shape
 from shipper.model import (
     AUDIT_START,
@@ -53,6 +53,8 @@ _CHANGES: Final = frozenset(
 )
 _CHANGE_PREFIXES: Final = ("create_", "drop_", "alter_", "rename_", "set_password")
 
+_LOGINS: Final = frozenset((CONNECT, CHANGE_USER))
+
 Key: TypeAlias = tuple[Any, ...]  # values of the fields that a part is made of
 
 
@@ -75,7 +77,7 @@ def what(key: Key) -> What:
     error = b""
     if status:
         event["code"] = str(status)
-        code = lookup(status, format_)
+        code = explain(status, format_, login=kind in _LOGINS)
         known = {"type": code.symbol, "message": code.meaning} if code.symbol else {}
         error = encode({"error": {"code": str(status)} | known})[1:-1] + b","
     audit = {

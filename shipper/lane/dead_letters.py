@@ -47,7 +47,6 @@ class Letter(Struct, kw_only=True, omit_defaults=True):
     bytes: str | None = None
     bytes_base64: str | None = None
     record: dict[str, Any] | None = None
-    replayed: str | None = None  # when a replay delivered it
 
     @property
     def key(self) -> tuple[str, str, int]:

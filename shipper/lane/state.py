@@ -86,6 +86,12 @@ _SAVE_CURSOR: Final = (
     " duplicates = duplicates + excluded.duplicates, refused = refused + excluded.refused,"
     " filtered = filtered + excluded.filtered, defects = defects + excluded.defects"
 )
+# Nothing where it was counted before: a replay that was killed leaves its letters to the next one.
+_REPLAYED: Final = (
+    "UPDATE cursors SET records = records + :new, duplicates = duplicates + :duplicates,"
+    " refused = refused - :new - :duplicates"
+    " WHERE lane = :lane AND segment = :segment AND refused >= :new + :duplicates"
+)
 _SAVE_LOSS: Final = "INSERT OR IGNORE INTO losses VALUES (?, ?, ?, ?, ?, ?)"
 _CURSORS: Final = (
     'SELECT lane, segment, "offset", done, records, duplicates, refused, filtered, defects, newest'
@@ -180,6 +186,12 @@ class State:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+
+    def replayed(self, lane: str, segment: str, *, new: int, duplicates: int) -> None:
+        """Count records that were refused, and have arrived since. Raises UnavailableError."""
+        counts = {"lane": lane, "segment": segment, "new": new, "duplicates": duplicates}
+        with self._lock, self._reporting("write"):
+            self._db.execute(_REPLAYED, counts)
 
     def _advance(self, lane: str, progress: Progress, now: float) -> None:
         p, s = progress, progress.segment

@@ -27,6 +27,7 @@ from shipper.notices import (
     Detected,
     Dropped,
     Endangered,
+    Fatal,
     Filtered,
     Finished,
     Lost,
@@ -72,6 +73,7 @@ _LEVELS: Final[dict[type[Notice], Level]] = {
     Detected: "warning",
     Saved: "debug",
     Trouble: "error",
+    Fatal: "error",
     Mended: "info",
 }
 _SEVERITIES: Final[dict[str, Level]] = {

@@ -164,7 +164,7 @@ class Fluentd:
     def _entries(self, line: _Line, batch: Batch, tags: Tags) -> dict[str, list[bytes]]:
         place = (batch.segment, batch.path)
         if line.encoder is None or line.encoder[0] != place:
-            line.encoder = (place, Encoder(self._settings.document, *place))
+            line.encoder = (place, Encoder(self._settings.document, *place, self._instance))
         encoder, now = line.encoder[1], self._clock.now()
         found: dict[str, list[bytes]] = defaultdict(list)
         for block in batch.blocks:
@@ -260,6 +260,7 @@ class Fluentd:
                 sender = self._sender(index)
                 try:
                     sender.open()
+                    sender.await_demands()
                 finally:
                     sender.close()
             except (UnavailableError, MisconfiguredError) as error:

@@ -17,10 +17,12 @@ from fluent.sender import FluentSender
 from shipper.clock import Clock
 from shipper.errors import MisconfiguredError, UnavailableError
 from shipper.sink.fluentd_wire import Credentials, Login, ack_in, is_helo
-from shipper.sink.wire import READ_BYTES, Address, connect, readable, unavailable
+from shipper.sink.wire import READ_BYTES, Address, connect, failure, readable
 
 # A server says HELO, PONG and acks: some hundred bytes. More is no forward server.
 REPLY_BYTES_MAX: Final = 64 * 1024
+# A server that wants a login says so in its first words, a round trip after the connection.
+DEMAND_SECONDS: Final = 1.0
 
 
 class ForwardSender(FluentSender):  # type: ignore[misc] # the package has no types
@@ -59,6 +61,25 @@ class ForwardSender(FluentSender):  # type: ignore[misc] # the package has no ty
                 self._close()
         self._reconnect()
 
+    def await_demands(self) -> None:
+        """Give the server the time to ask for a login, where we have none to offer.
+
+        `open` does not wait for that, because a server that wants none says nothing. Raises
+        MisconfiguredError, or UnavailableError where the server hangs up or talks nonsense.
+        """
+        if self._credentials is not None:
+            return
+        try:
+            reply = self._reply(self._clock.monotonic() + DEMAND_SECONDS)
+        except TimeoutError:
+            return
+        except OSError as error:
+            raise failure("stay connected to", self.address, error) from error
+        raise self._demand() if is_helo(reply) else self._nonsense()
+
+    def _demand(self) -> MisconfiguredError:
+        return MisconfiguredError(f"{self.address} wants us to log in: set shared_key")
+
     def exchange(self, messages: Sequence[tuple[str, bytes]]) -> None:
         """Send (chunk, message) pairs, and return when the server has acknowledged all.
 
@@ -71,7 +92,7 @@ class ForwardSender(FluentSender):  # type: ignore[misc] # the package has no ty
             self._await_acks({chunk for chunk, _ in messages})
         except OSError as error:
             self._close()
-            raise unavailable("get an answer of", self.address, error) from error
+            raise failure("get an answer of", self.address, error) from error
         except (UnavailableError, MisconfiguredError):
             self._close()
             raise
@@ -87,7 +108,7 @@ class ForwardSender(FluentSender):  # type: ignore[misc] # the package has no ty
         while missing:
             reply = self._reply(deadline)
             if is_helo(reply):
-                raise MisconfiguredError(f"{self.address} wants us to log in: set shared_key")
+                raise self._demand()
             chunk = ack_in(reply)
             if chunk not in missing:
                 raise UnavailableError(
@@ -139,7 +160,7 @@ class ForwardSender(FluentSender):  # type: ignore[misc] # the package has no ty
                 self._log_in(self._credentials)
         except OSError as error:
             self._close()
-            raise unavailable("log in to", self.address, error) from error
+            raise failure("log in to", self.address, error) from error
         except (UnavailableError, MisconfiguredError):
             self._close()
             raise

@@ -98,11 +98,11 @@ def _word(text: str) -> str:
 class Encoder:
     """Write the records of one segment as entries; to be used by one thread."""
 
-    def __init__(self, document: str, segment: str, path: str) -> None:
-        """`document` is `ecs` or `percona`."""
+    def __init__(self, document: str, segment: str, path: str, instance: str = "") -> None:
+        """`document` is `ecs` or `percona`; `instance` the operator's name for the server."""
         self._segment = segment
         if document == "ecs":
-            encoder = EcsEncoder(Place(segment=segment, path=path))
+            encoder = EcsEncoder(Place(segment=segment, path=path, instance=instance))
             self._document: Callable[[AuditRecord, int], Any] = lambda record, offset: _from_json(
                 encoder.documents(Block(offset, offset, [record], [offset], [offset], []))
             )

@@ -26,8 +26,10 @@ from shipper.errors import MisconfiguredError, ShipperError, UnavailableError
 from shipper.notices import Mended, Trouble
 from shipper.sink import opensearch_retention as retention
 from shipper.sink.base import Batch, Receipt, Refusal, Surroundings
+from shipper.sink.opensearch_check import obstacles
 from shipper.sink.opensearch_settings import OpenSearchSettings
-from shipper.sink.opensearch_setup import TROUBLES, Setup, Step
+from shipper.sink.opensearch_setup import Setup
+from shipper.sink.opensearch_steps import troubles
 from shipper.sink.opensearch_wire import (
     Body,
     Reading,
@@ -116,17 +118,16 @@ class OpenSearchSink:
 
     def _set_up(self, cluster: Cluster) -> None:
         try:
-            steps = Setup(cluster, self._settings).run()
+            found = troubles(Setup(cluster, self._settings, self._around.clock.now()).run())
         except StatusError as error:
             raise judged(error, proven=False) from error
-        troubles = [_sentence(step) for step in steps if step.state in TROUBLES]
-        if troubles and self._settings.setup == "require":
-            raise MisconfiguredError("setup: require. " + "; ".join(troubles))
-        self._tell_troubles("setup: ", troubles)
+        if found and self._settings.setup == "require":
+            raise MisconfiguredError("setup: require. " + "; ".join(found))
+        self._tell_troubles("setup: ", found)
 
-    def _tell_troubles(self, about: str, troubles: Sequence[str]) -> None:
+    def _tell_troubles(self, about: str, found: Sequence[str]) -> None:
         """Tell what is new, and what is over."""
-        now = {about + trouble for trouble in troubles}
+        now = {about + trouble for trouble in found}
         before = {trouble for trouble in self._troubles if trouble.startswith(about)}
         for detail in sorted(now - before):
             self._around.tell(Trouble("", self._name, detail))
@@ -238,23 +239,17 @@ class OpenSearchSink:
     def check(self) -> Sequence[str]:
         """Say what stands in the way; changes nothing."""
         try:
-            cluster = self._connected()
-            steps = Setup(cluster, self._settings, write=False).run()
+            return obstacles(self._connected(), self._settings, self._around.clock.now())
         except StatusError as error:
             return (str(judged(error, proven=False)),)
         except (MisconfiguredError, UnavailableError) as error:
             return (str(error),)
-        return tuple(_sentence(step) for step in steps if step.state in TROUBLES)
 
     def close(self) -> None:
         """Close the connections."""
         if self._cluster is not None:
             self._cluster.close()
             self._cluster = None
-
-
-def _sentence(step: Step) -> str:
-    return step.detail or f"{step.path}: {step.state}"
 
 
 Settings = OpenSearchSettings

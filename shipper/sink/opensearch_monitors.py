@@ -20,7 +20,7 @@ import orjson
 
 from shipper.errors import UsageError
 from shipper.sink.opensearch_resources import MANAGED_BY, same
-from shipper.sink.opensearch_setup import Caller, State, Step
+from shipper.sink.opensearch_steps import Caller, State, Step
 from shipper.sink.opensearch_wire import StatusError
 
 PATH: Final = "/_plugins/_alerting/monitors"

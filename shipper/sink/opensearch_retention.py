@@ -16,7 +16,7 @@ import orjson
 from shipper.document.index_name import IndexName
 from shipper.sink.opensearch_resources import is_ours
 from shipper.sink.opensearch_settings import OpenSearchSettings
-from shipper.sink.opensearch_setup import Caller
+from shipper.sink.opensearch_steps import Caller
 from shipper.sink.opensearch_wire import StatusError
 
 

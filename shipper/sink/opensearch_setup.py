@@ -1,19 +1,19 @@
 """Setup: get, compare, put. Runs at every start and as `audit-shipper setup opensearch`.
 
 It writes what is missing or an older version of ours, so a second run writes nothing. An object of
-the same name that this program did not make is reported and left alone. Calls made, and no others:
-GET and PUT of the templates, of the ISM policy, and (`retention: own`) what retention.py says.
+the same name that this program did not make is reported and left alone, and so is a template that
+would have it as a part. Calls made, and no others: GET and PUT of the templates, of the ISM policy,
+what opensearch_effect.py asks for, and (`retention: own`) what opensearch_retention.py says.
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import orjson
-from msgspec import Struct
 
 from shipper.document.fields import VERSION
+from shipper.sink.opensearch_effect import effects
 from shipper.sink.opensearch_resources import (
     MANAGED_BY,
     Resource,
@@ -23,54 +23,21 @@ from shipper.sink.opensearch_resources import (
     templates,
 )
 from shipper.sink.opensearch_settings import OpenSearchSettings
+from shipper.sink.opensearch_steps import TROUBLES, Caller, State, Step
 from shipper.sink.opensearch_wire import StatusError
-
-
-class Caller(Protocol):
-    """What setup needs of a cluster."""
-
-    def call(
-        self, method: str, path: str, body: object = None, params: dict[str, str] | None = None
-    ) -> bytes:
-        """Make one call. Raises StatusError where the answer is not 2xx."""
-        ...
-
-
-class State(StrEnum):
-    """How setup found, or left, one object."""
-
-    SAME = "unchanged"
-    MADE = "created"
-    RENEWED = "updated"
-    KEPT = "kept"  # the operator's own
-    NEWER = "newer"  # written by a later version of this program: left alone
-    FOREIGN = "foreign"
-    DENIED = "denied"
-    ABSENT = "absent"  # the cluster has no such thing: the ISM plugin
-
-
-# States in which the object is not what the sink needs.
-TROUBLES: Final = (State.FOREIGN, State.DENIED, State.ABSENT)
-
-
-class Step(Struct, frozen=True):
-    """What came of one object."""
-
-    state: State
-    path: str
-    body: dict[str, Any]
-    detail: str = ""
 
 
 class Setup:
     """One run over all objects. `write=False` looks and says what it would do."""
 
     def __init__(
-        self, cluster: Caller, settings: OpenSearchSettings, *, write: bool = True
+        self, cluster: Caller, settings: OpenSearchSettings, now: float, *, write: bool = True
     ) -> None:
-        """Take what to look at and how."""
+        """Take what to look at and how; `now` in seconds since 1970 says what today's index is."""
         self._cluster = cluster
         self._settings = settings
+        self._now = now
+        self._bad: list[str] = []  # parts of what comes next that are not as they should be
         self._write = write
 
     def run(self) -> list[Step]:
@@ -81,8 +48,13 @@ class Setup:
         steps = []
         if self._settings.retention == "ism":
             steps.append(self._policy(policy(self._settings)))
-        steps += [self._template(each) for each in templates(self._settings)]
-        return steps
+        *parts, whole = templates(self._settings)
+        made = [self._template(each) for each in parts]
+        self._bad = [step.path for step in made if step.state in TROUBLES]
+        last = self._template(whole)
+        there = (State.SAME, State.NEWER, *((State.MADE, State.RENEWED) if self._write else ()))
+        effect = effects(self._cluster, self._settings, self._now, made=last.state in there)
+        return [*steps, *made, last, *effect]
 
     def _template(self, wanted: Resource) -> Step:
         try:
@@ -133,6 +105,9 @@ class Setup:
         return self._put(wanted, State.RENEWED, unless)
 
     def _put(self, wanted: Resource, state: State, unless: dict[str, str] | None = None) -> Step:
+        if self._bad:
+            detail = f"{wanted.path} is left as it is, because of its part {', '.join(self._bad)}"
+            return Step(State.HELD, wanted.path, wanted.body, detail)
         if self._write:
             try:
                 self._cluster.call("PUT", wanted.path, wanted.body, unless)

@@ -236,8 +236,10 @@ def judged(error: StatusError, *, proven: bool) -> ShipperError:
         reason = "throttled" if status == 429 else "unavailable"
         return UnavailableError(text, retry_after=after, reason=reason)
     if status == 401 or (status == 403 and error.kind):
-        hint = "the login was refused" if status == 401 else "the user lacks a right"
-        return MisconfiguredError(f"{hint}: see docs/opensearch.md; {text}")
+        hint = "the user lacks a right: see docs/opensearch.md, The account"
+        if status == 401:
+            hint = "the login was refused: check username and password, or whatever it logs in with"
+        return MisconfiguredError(f"{hint}; {text}")
     if proven:
         return UnavailableError(text, retry_after=after, reason="protocol")
     hint = " (a redirect: write the url that it leads to)" if 300 <= status < 400 else ""

@@ -18,11 +18,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from shipper.errors import MisconfiguredError, UnavailableError
 from shipper.settings import Seconds, Secret
 from shipper.sink.base import Batch, Receipt, Surroundings
-from shipper.sink.sql_errors import outcome, was_cut_off
+from shipper.sink.sql_errors import RIGHTS, RIGHTS_TO_MAKE, outcome, was_cut_off
 from shipper.sink.sql_insert import defect_rows, insert_defects, insert_records, record_rows
 from shipper.sink.sql_own import OwnTraces
 from shipper.sink.sql_retention import Retention, RetentionSettings
-from shipper.sink.sql_schema import create, missing, obstacles
+from shipper.sink.sql_rights import lacking
+from shipper.sink.sql_schema import create, misfits, missing, obstacles
 from shipper.sink.sql_tables import SERVER, FailedLoginRow, failed_logins
 from shipper.sink.sql_url import Address, Tls, connect, parse
 
@@ -108,16 +109,22 @@ class SqlStore:
                     connection.exec_driver_sql("SELECT 1")
                 return
             if self._settings.setup == "auto":
-                create(engine)
+                self._make(engine)
             self._refuse(obstacles(engine))
         self._retention.prune(self._engine, 0)
 
     def create(self) -> list[str]:
         """Make the tables that are missing, and name them. Raises like `prepare`."""
         with self._reporting("set up") as engine:
-            made = create(engine)
+            made = self._make(engine)
             self._refuse(obstacles(engine))
         return made
+
+    def _make(self, engine: Engine) -> list[str]:
+        """Make what is missing, beside tables that are ours and no others."""
+        self._refuse(misfits(engine))
+        with self._reporting("make tables in", RIGHTS_TO_MAKE):
+            return create(engine)
 
     def _refuse(self, found: Sequence[str]) -> None:
         if found:
@@ -131,10 +138,12 @@ class SqlStore:
                 read_only = connection.exec_driver_sql("SELECT @@global.read_only").scalar_one()
                 if str(read_only) not in {"0", "OFF"}:
                     found.append(f"{self._address} is read-only: ship to the primary server")
-                if self._settings.setup != "off" and (
-                    self._settings.setup == "require" or not missing(engine)
-                ):
-                    found.extend(obstacles(engine))
+                setup = self._settings.setup
+                if setup != "off":
+                    found.extend(misfits(engine) if setup == "auto" else obstacles(engine))
+                absent = missing(engine) if setup == "auto" else ()
+                delete = self._settings.retention_seconds is not None
+                found.extend(lacking(connection, absent, delete=delete))
         except (MisconfiguredError, UnavailableError) as error:
             return (str(error),)
         return found
@@ -189,14 +198,14 @@ class SqlStore:
             self._engine.dispose()
 
     @contextmanager
-    def _reporting(self, doing: str) -> Iterator[Engine]:
+    def _reporting(self, doing: str, rights: str = RIGHTS) -> Iterator[Engine]:
         try:
             yield self._engine
         except SQLAlchemyError as error:
             if was_cut_off(error):
                 self._statement_bytes = max(self._statement_bytes // 2, STATEMENT_BYTES_MIN)
             # Not from `error`, whose text is the whole statement.
-            raise outcome(error, f"{doing} {self._address}") from error.__cause__
+            raise outcome(error, f"{doing} {self._address}", rights) from error.__cause__
         except OSError as error:
             # A ca_file that cannot be read; errors of the connection are SQLAlchemy's by now.
             raise MisconfiguredError(f"cannot {doing} {self._address}: {error}") from error

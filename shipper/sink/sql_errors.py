@@ -29,20 +29,23 @@ _REFUSED: Final = {
 }
 
 # Waiting does not help. errno -> what to do
-_RIGHTS: Final = "grant SELECT, INSERT, UPDATE (and DELETE for retention) on the database"
+RIGHTS: Final = "grant SELECT, INSERT, UPDATE (and DELETE for retention) on the database"
+RIGHTS_TO_MAKE: Final = (
+    "run audit-shipper setup sql --user root, or grant CREATE, INDEX on the database"
+)
 _SETUP: Final = "run: audit-shipper setup sql"
 _ACCOUNT: Final = "check the account, its password and the host that it may come from"
 _STOP: Final = {
-    1044: _RIGHTS,  # ER_DBACCESS_DENIED_ERROR
+    1044: RIGHTS,  # ER_DBACCESS_DENIED_ERROR
     1045: _ACCOUNT,  # ER_ACCESS_DENIED_ERROR
     1049: "create the database",  # ER_BAD_DB_ERROR
     1054: _SETUP,  # ER_BAD_FIELD_ERROR
     1064: "this server speaks an SQL that is not MySQL's or MariaDB's",  # ER_PARSE_ERROR
     1130: _ACCOUNT,  # ER_HOST_NOT_PRIVILEGED
-    1142: _RIGHTS,  # ER_TABLEACCESS_DENIED_ERROR
-    1143: _RIGHTS,  # ER_COLUMNACCESS_DENIED_ERROR
+    1142: RIGHTS,  # ER_TABLEACCESS_DENIED_ERROR
+    1143: RIGHTS,  # ER_COLUMNACCESS_DENIED_ERROR
     1146: _SETUP,  # ER_NO_SUCH_TABLE
-    1227: _RIGHTS,  # ER_SPECIFIC_ACCESS_DENIED_ERROR
+    1227: RIGHTS,  # ER_SPECIFIC_ACCESS_DENIED_ERROR
     1698: _ACCOUNT,  # ER_ACCESS_DENIED_NO_PASSWORD_ERROR
     1862: "renew the account's password",  # ER_MUST_CHANGE_PASSWORD_LOGIN
     1820: "renew the account's password",  # ER_MUST_CHANGE_PASSWORD
@@ -51,6 +54,8 @@ _STOP: Final = {
     3118: "unlock the account",  # ER_ACCOUNT_HAS_BEEN_LOCKED
     4151: "unlock the account",  # ER_ACCOUNT_HAS_BEEN_LOCKED of MariaDB
 }
+# Of these the ones that are about a right on a database, a table or a column.
+DENIED: Final = frozenset(code for code, advice in _STOP.items() if advice is RIGHTS)
 
 # Waiting may help. errno -> one of `sink.base.FAILURES`; those not listed are "unavailable".
 _REASONS: Final = {
@@ -100,10 +105,12 @@ def was_cut_off(error: SQLAlchemyError) -> bool:
     return number(error) in _CUT_OFF
 
 
-def outcome(error: SQLAlchemyError, doing: str) -> UnavailableError | MisconfiguredError:
-    """Give the error to raise; `doing` says what was tried, and where."""
+def outcome(
+    error: SQLAlchemyError, doing: str, rights: str = RIGHTS
+) -> UnavailableError | MisconfiguredError:
+    """Give the error to raise; `doing` says what was tried, and where, `rights` what it takes."""
     code = number(error)
-    advice = _STOP.get(code)
+    advice = rights if code in DENIED else _STOP.get(code)
     original = getattr(getattr(error, "orig", None), "original_exception", None)
     if type(original).__name__ == "SSLCertVerificationError":  # the ssl module takes 3 MB
         advice = "give the certificate of its authority as ca_file"

@@ -44,9 +44,12 @@ def missing(engine: Engine) -> list[str]:
 
 def obstacles(engine: Engine) -> Sequence[str]:
     """Say what is wrong with the tables, each with what to do."""
-    absent = missing(engine)
-    if absent:
-        return [f"the table {name} is missing: {SETUP}" for name in absent]
+    absent = [f"the table {name} is missing: {SETUP}" for name in missing(engine)]
+    return [*absent, *misfits(engine)]
+
+
+def misfits(engine: Engine) -> Sequence[str]:
+    """Say what is wrong with the tables that are there: to be known before others are made."""
     found = list(_foreign(engine))
     if not found:
         with engine.connect() as connection:
@@ -56,7 +59,10 @@ def obstacles(engine: Engine) -> Sequence[str]:
 
 def _foreign(engine: Engine) -> Iterator[str]:
     inspector = inspect(engine)
+    names = set(inspector.get_table_names())
     for table in SERVER.metadata.sorted_tables:
+        if table.name not in names:
+            continue
         known = {column["name"] for column in inspector.get_columns(table.name)}
         lacks = sorted({column.name for column in table.columns} - known)
         if lacks:

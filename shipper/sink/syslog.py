@@ -145,6 +145,7 @@ class Syslog:
             header=_header(settings, surroundings.instance),
             message=settings.template or settings.message,
             limit=settings.limit,
+            instance=surroundings.instance,
         )
         self._transport: Transport | None = None
         self._encoder: tuple[tuple[str, str], Encoder] | None = None  # of the last segment

@@ -42,6 +42,7 @@ class Shape(Struct, frozen=True):
     header: Header
     message: str  # PERCONA, ECS, CEF, or a template
     limit: int  # bytes of a message, without its framing
+    instance: str = ""  # the operator's name for the server, in ECS messages
 
 
 class _Body(NamedTuple):
@@ -61,7 +62,9 @@ class Encoder:
         self._header = shape.header
         self._limit = shape.limit
         self._segment = segment
-        self._body = _body(shape.message, segment, path)
+        self._body = _body(
+            shape.message, Place(segment=segment, path=path, instance=shape.instance)
+        )
         self._now = ""
         tells_place = shape.header.rfc5424 and shape.header.sd_id
         begin = ("stamp", *(("connection_id", "offset") if tells_place else ()))
@@ -127,20 +130,20 @@ class Encoder:
         return rows
 
 
-def _body(message: str, segment: str, path: str) -> _Body:
+def _body(message: str, place: Place) -> _Body:
     order: tuple[str, ...]
     if message == PERCONA:
         order = ("record", "timestamp", "connection_id", "sqltext", "odd")
         return _Body(percona_text, order, _json)
     if message == ECS:
         order = ("timestamp", "record", "sqltext", "connection_id", "odd", "offset")
-        return _Body(ecs_text(Place(segment=segment, path=path)), order, _json)
+        return _Body(ecs_text(place), order, _json)
     if message == CEF:
         order = ("timestamp", "record", "connection_id", "sqltext")
         return _Body(cef_text, order, _escape_cef, cef_time)
     names = [name for _, name, _, _ in string.Formatter().parse(message)]
     order = tuple(name for name in names if name in _CHANGING)
-    return _Body(template_text(message, segment), order, _escape_plain)
+    return _Body(template_text(message, place.segment), order, _escape_plain)
 
 
 def _escape_cef(text: str) -> bytes:

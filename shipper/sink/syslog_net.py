@@ -19,7 +19,7 @@ from typing import Protocol
 
 from shipper.clock import Clock
 from shipper.errors import MisconfiguredError, UnavailableError
-from shipper.sink.wire import Address, await_verdict, connect, peer_closed, unavailable
+from shipper.sink.wire import Address, await_verdict, connect, failure, peer_closed
 
 # How often the kernel is asked whether the peer has everything; it does not tell by itself. Short
 # beside any network's round trip, long beside the question.
@@ -72,7 +72,7 @@ class Stream:
             await_verdict(connection)
         except OSError as error:
             connection.close()
-            raise unavailable("connect to", self._target, error) from error
+            raise failure("connect to", self._target, error) from error
         self._socket = connection
 
     def _ended(self, connection: socket.socket) -> bool:
@@ -95,7 +95,7 @@ class Stream:
                 raise ConnectionResetError(errno.ECONNRESET, "the receiver ended the connection")
         except OSError as error:
             self.close()
-            raise unavailable("send to", self._target, error) from error
+            raise failure("send to", self._target, error) from error
         return len(data)
 
     def close(self) -> None:
@@ -161,7 +161,7 @@ class Datagrams:
                 raise MisconfiguredError(
                     f"{self._target} takes no datagram of {largest} bytes: lower message_bytes"
                 ) from error
-            raise unavailable("send to", self._target, error) from error
+            raise failure("send to", self._target, error) from error
         return size
 
     def _send_each(self, connection: socket.socket, messages: list[bytes]) -> int:
@@ -230,7 +230,7 @@ def _local(path: str, kind: socket.SocketKind, timeout: float) -> socket.socket:
         made.connect(path)
     except OSError as error:
         made.close()
-        raise unavailable("connect to", path, error) from error
+        raise failure("connect to", path, error) from error
     return made
 
 
@@ -240,11 +240,11 @@ def _udp(address: Address) -> socket.socket:
         family, kind, protocol, _, place = found[0]
         made = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise unavailable("find", address, error) from error
+        raise failure("find", address, error) from error
     try:
         made.settimeout(address.timeout)
         made.connect(place)
     except OSError as error:
         made.close()
-        raise unavailable("find", address, error) from error
+        raise failure("find", address, error) from error
     return made

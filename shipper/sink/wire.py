@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Final
 
 from msgspec import Struct
 
@@ -78,12 +79,13 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
 def connect(address: Address) -> socket.socket:
     """Connect by TCP, and TLS where the address has a context.
 
-    Raises UnavailableError, and MisconfiguredError where the server's certificate is not trusted.
+    Raises UnavailableError, and MisconfiguredError where the server's certificate, or to the server
+    ours, is not trusted.
     """
     try:
         plain = socket.create_connection((address.host, address.port), address.timeout)
     except OSError as error:
-        raise unavailable("connect to", address, error) from error
+        raise failure("connect to", address, error) from error
     try:
         _tune(plain, address)
         return _secured(plain, address)
@@ -95,7 +97,7 @@ def connect(address: Address) -> socket.socket:
         ) from error
     except OSError as error:
         plain.close()
-        raise unavailable("connect to", address, error) from error
+        raise failure("connect to", address, error) from error
 
 
 def _tune(plain: socket.socket, address: Address) -> None:
@@ -164,10 +166,29 @@ def peer_closed(connection: socket.socket) -> bool:
             connection.settimeout(timeout)
 
 
-def unavailable(doing: str, target: object, error: OSError) -> UnavailableError:
-    """Make the error of a failed attempt, with its reason for metrics."""
-    late = isinstance(error, TimeoutError)
-    denied = isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or "")
-    reason = "timeout" if late else "auth" if denied else "unavailable"
+# A server's refusals that waiting does not mend, by OpenSSL's names, and what to do.
+_REFUSALS: Final = {
+    "CERTIFICATE_REQUIRED": "it wants a client certificate: set certificate_file and key_file",
+    "CERTIFICATE_EXPIRED": "the client certificate has expired: renew certificate_file",
+    "CERTIFICATE_REVOKED": "the client certificate was revoked: renew certificate_file",
+    "CERTIFICATE_UNKNOWN": "it does not take the client certificate",
+    "BAD_CERTIFICATE": "it does not take the client certificate",
+    # Of an authority that has the right name and another key.
+    "DECRYPT_ERROR": "it cannot verify the client certificate",
+    "UNKNOWN_CA": "it does not know the authority of the client certificate",
+}
+
+
+def failure(doing: str, target: object, error: OSError) -> UnavailableError | MisconfiguredError:
+    """Make the error of a failed attempt, with its reason for metrics.
+
+    Unavailable, but where the peer says that it is our certificate: a new file must come.
+    """
     why = error.strerror or str(error) or type(error).__name__
+    alert = error.reason or "" if isinstance(error, ssl.SSLError) else ""
+    for name, hint in _REFUSALS.items():
+        if alert.endswith(f"ALERT_{name}"):
+            return MisconfiguredError(f"cannot {doing} {target}: {hint} ({alert})")
+    late = isinstance(error, TimeoutError)
+    reason = "timeout" if late else "auth" if "ALERT" in alert else "unavailable"
     return UnavailableError(f"cannot {doing} {target}: {why}", reason=reason)

@@ -28,7 +28,7 @@ from shipper.errors import UsageError
 from shipper.model import AUDIT_STOP, CHANGE_USER, CONNECT, QUERY, AuditRecord
 from shipper.sink.opensearch_connection import Cluster
 from shipper.sink.opensearch_monitors import PATH, fitted, install_monitors, read_monitors
-from shipper.sink.opensearch_setup import State, Step
+from shipper.sink.opensearch_steps import State, Step
 
 # The first test starts a server, which takes minutes where others use the machine too.
 pytestmark = pytest.mark.timeout(600)

@@ -105,7 +105,7 @@ def test_letters_are_listed_shown_and_replayed_into_a_real_server(
     config = configure(tmp_path, sinks=f"{sql}, {JSONL.format(folder=tmp_path)}")
     log.write(6)
     log.write_text('{"audit_record":{"name":\x1b[31m}}\n')
-    log.write_text(json_row(7))
+    log.write_text(json_row(6))
     log.close()
     with daemon(config) as running:
         until(lambda: len(users(tmp_path)) >= 7)
@@ -121,6 +121,20 @@ def test_letters_are_listed_shown_and_replayed_into_a_real_server(
     assert letter["record"]["user"] == "u3"
     assert letter["bytes"] == json_row(3)
 
+    verified = audit_shipper("verify", "-c", config)
+    assert verified.returncode == 5, verified.stdout.decode()
+    said = verified.stdout.decode()
+    assert "main → sql: 6 new, 0 there already, 0 filtered, 1 refused" in said
+    assert "main → sql: 1 refused records wait in the dead letters\n" in said
+    assert "but 1 records refused: audit-shipper dead-letters list; 1 segments, 13" in said
+    (tmp_path / "state" / "main.dead-letters.ndjson").rename(tmp_path / "aside")
+    without = audit_shipper("verify", "-c", config)
+    assert without.returncode == 0
+    assert "0 refused records wait in the dead letters, 1 are there no more" in (
+        without.stdout.decode()
+    )
+    (tmp_path / "aside").rename(tmp_path / "state" / "main.dead-letters.ndjson")
+
     replay = ("dead-letters", "replay", "-c", config)
     still = audit_shipper(*replay)
     assert still.returncode == 1
@@ -130,6 +144,11 @@ def test_letters_are_listed_shown_and_replayed_into_a_real_server(
     assert (done.returncode, done.stderr) == (0, b"1 letters delivered\n")
     assert rig.count() == 7
     assert max(rig.held().values()) == 1
+    verified = audit_shipper("verify", "-c", config)
+    assert verified.returncode == 0
+    said = verified.stdout.decode()
+    assert "main → sql: 7 new, 0 there already, 0 filtered, 0 refused" in said
+    assert said.splitlines()[-1] == "complete: 1 segments, 14 records acknowledged"
     # Replaying is over with it; what no sink ever saw stays for a person to look at.
     assert audit_shipper("dead-letters", "show", "-c", config, "--sink", "sql").stdout == b""
     assert b"(unreadable)" in audit_shipper("dead-letters", "list", "-c", config).stdout

@@ -119,6 +119,27 @@ def test_a_target_that_is_down_at_the_end_is_stated_with_what_remains(tmp_path: 
     assert verified.stdout.splitlines()[-1].startswith(b"NOT complete")
 
 
+@pytest.mark.parametrize("format_", ["json", "console"])
+def test_the_last_line_says_which_sink_ended_it(tmp_path: Path, format_: str) -> None:
+    log = Log(tmp_path / "main.log")
+    log.write(10)
+    log.close()
+    (tmp_path / "other.db").write_text("somebody's text, and no database\n" * 99)
+    refused = f"{{type: sqlite, name: archive, path: {tmp_path}/other.db}}"
+    sinks = f"{JSONL.format(folder=tmp_path)}, {refused}"
+    config = configure(tmp_path, sinks=sinks, more=f"log: {{format: {format_}}}")
+    done = audit_shipper("run", "-c", config)
+    assert done.returncode == 3
+    last = done.stderr.decode().splitlines()[-1]
+    if format_ == "json":
+        fatal = json.loads(last)
+        assert fatal["detail"].startswith(f"cannot open the store {tmp_path}/other.db")
+        found = (fatal["level"], fatal["event"], fatal["source"], fatal["sink"])
+        assert found == ("error", "fatal", "main", "archive")
+    else:
+        assert f" ERROR fatal source=main sink=archive cannot open the store {tmp_path}" in last
+
+
 def test_two_workers_share_the_sources_and_end_together(tmp_path: Path) -> None:
     logs = {name: Log(tmp_path / f"{name}.log") for name in ("one", "two")}
     sources = ", ".join(FILE.format(folder=tmp_path, name=name) for name in logs)

@@ -35,7 +35,8 @@ def test_dry_run_prints_and_setup_makes(rig: OpenSearchRig, tmp_path: Path) -> N
     path = config(tmp_path, rig)
     dry = audit_shipper("setup", "opensearch", "-c", path, "--dry-run")
     assert dry.returncode == 0, dry.stderr
-    assert dry.stdout.count(b"  PUT ") == 4
+    assert dry.stdout.count(b"  PUT ") == dry.stdout.count(b"would create") == 4
+    assert b"created" not in dry.stdout
     assert b'"match_only_text"' in dry.stdout
     made = audit_shipper("setup", "opensearch", "-c", path)
     assert (made.returncode, made.stdout.count(b"created")) == (0, 4), made.stderr

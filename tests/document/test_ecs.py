@@ -260,3 +260,16 @@ def test_what_is_remembered_does_not_change_what_is_written(records: list[AuditR
         expected = EcsEncoder(place).bulk(several, ARRIVAL)
     assert encoder.bulk(several, ARRIVAL) == expected
     assert encoder.bulk(several, ARRIVAL) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "error"),
+    [
+        (QUERY, 1146, {"type": "ER_NO_SUCH_TABLE", "message": "the table does not exist"}),
+        (CONNECT, 1146, {}),  # no login is refused like that: nothing is made up
+        (QUERY, 9999, {}),
+    ],
+)
+def test_an_error_of_a_statement_has_a_name(kind: str, status: int, error: dict[str, str]) -> None:
+    record = AuditRecord(name="Query", kind=kind, format="percona-json", status=status)
+    assert document(record)["error"] == {"code": str(status), **error}

@@ -42,16 +42,19 @@ Start = Callable[[], Any]
 def test_every_sample_arrives_as_it_was_sent(start: Start, compress: bool, document: str) -> None:  # noqa: FBT001
     receiver, records = shared(start), sampled()
     since = receiver.size()
-    with closing(make_sink(settings(receiver, document=document, compress=compress))) as sink:
+    target = settings(receiver, document=document, compress=compress)
+    with closing(make_sink(target, Surroundings(instance="db-prod-7"))) as sink:
         sink.deliver(batch(*records))
     events = receiver.received(since, lambda found: len(found) >= len(records))
     assert len(events) == len(records)
     (block,) = batch(*records).blocks
-    lines = EcsEncoder(Place(SEGMENT, "audit.log")).documents(block).splitlines()
+    place = Place(SEGMENT, "audit.log", instance="db-prod-7")
+    lines = EcsEncoder(place).documents(block).splitlines()
     for index, (event, record) in enumerate(zip(events, records, strict=True)):
         expected = {**percona(record), "segment": SEGMENT, "offset": 10 * index}
         if document == "ecs":
             expected = json.loads(lines[index])
+            assert expected["service"]["name"] == "db-prod-7"
         assert event["record"] == expected
         assert event["tag"] == "mysql.audit"
 
@@ -355,6 +358,14 @@ def test_a_server_that_wants_a_login_is_told_of() -> None:
         pytest.raises(MisconfiguredError, match="wants us to log in: set shared_key"),
     ):
         sink.deliver(batch(failed_login()))
+    with scripted(Asking()) as sink:
+        (finding,) = sink.check()
+        assert "wants us to log in: set shared_key" in finding
+
+
+@both
+def test_check_finds_nothing_where_no_login_is_wanted(start: Start) -> None:
+    assert list(make_sink(settings(shared(start))).check()) == []
 
 
 def test_a_real_server_that_wants_a_login_takes_nothing_without() -> None:
@@ -365,6 +376,7 @@ def test_a_real_server_that_wants_a_login_takes_nothing_without() -> None:
     refused = (MisconfiguredError, UnavailableError)
     with closing(make_sink(target)) as sink, pytest.raises(refused):
         sink.deliver(batch(failed_login()))
+    assert len(make_sink(target).check()) == 1
     with closing(make_sink(settings(receiver, **login(authority)))) as sink:
         sink.deliver(batch(failed_login("welcome")))
     assert users(receiver, since, 1) == ["welcome"]

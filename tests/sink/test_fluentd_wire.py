@@ -45,8 +45,9 @@ def seconds_of(time: msgpack.ExtType) -> float:
 def test_entries_are_the_documents_of_the_records(records: list[AuditRecord], shape: str) -> None:
     records *= 2  # the second time from a stencil
     (block,) = batch(*records).blocks
-    entries = Encoder(shape, SEGMENT, "audit.log").entries(block, NOW)
-    documents = EcsEncoder(Place(SEGMENT, "audit.log")).documents(block).splitlines()
+    entries = Encoder(shape, SEGMENT, "audit.log", "db-prod-7").entries(block, NOW)
+    place = Place(SEGMENT, "audit.log", instance="db-prod-7")
+    documents = EcsEncoder(place).documents(block).splitlines()
     for index, (record, entry) in enumerate(zip(records, entries, strict=True)):
         time, document = msgpack.unpackb(entry)
         if shape == "ecs":

@@ -92,8 +92,9 @@ def test_the_documented_role_is_enough_for_everything(rig: OpenSearchRig) -> Non
 
 
 # Every account has the right to `_bulk` itself, through the stock role own_index; setup only reads
-# what it may not write, and the reading rights are each other's substitutes.
-SPARED = re.compile(r"indices:data/write/bulk$|/get$")
+# what it may not write, and the reading rights are each other's substitutes. What cannot be seen of
+# a template's effect is no trouble.
+SPARED = re.compile(r"indices:data/write/bulk$|/get$|/simulate_index$")
 
 
 @pytest.mark.parametrize(
@@ -136,6 +137,40 @@ def test_the_smaller_role_ships_and_cannot_look(rig: OpenSearchRig) -> None:
         pytest.raises(MisconfiguredError, match="security_exception"),
     ):
         sink.prepare()
+
+
+def test_check_asks_for_nothing_that_shipping_does_not_need(rig: OpenSearchRig) -> None:
+    _, role = documented_roles()
+    settings = login(rig.server, user(rig.server, role))
+    with closing(rig.sink(setup="off", pipeline="unseen", **settings)) as sink:
+        assert tuple(sink.check()) == ()
+    with closing(rig.sink(setup="off", **settings | {"password": "wrong"})) as sink:
+        (finding,) = sink.check()
+        assert "login was refused" in finding
+    # And where it asks for more, one missing right is one finding.
+    with closing(rig.sink(**settings)) as sink:
+        findings = sink.check()
+        assert len(set(findings)) == len(findings) == 2
+        assert all(
+            "component_template/get" in each or "index_template" in each for each in findings
+        )
+
+
+def test_the_documented_role_sees_what_takes_effect(rig: OpenSearchRig) -> None:
+    role, _ = documented_roles()
+    full = login(rig.server, user(rig.server, role))
+    role["cluster_permissions"].remove("indices:admin/index_template/simulate_index")
+    less = login(rig.server, user(rig.server, role))
+    for settings in (full, less):
+        with closing(rig.sink(setup="require", **settings)) as sink:
+            sink.prepare()
+            assert tuple(sink.check()) == ()
+    rival = {"index_patterns": ["mysql-*"], "priority": 5000}
+    rig.server.call("PUT", "/_index_template/mysql-audit-rival", rival)
+    for settings in (full, less):
+        with closing(rig.sink(**settings)) as sink:
+            (finding,) = sink.check()
+        assert "/_index_template/mysql-audit-rival (priority 5000) wins" in finding
 
 
 def admin(server: OpenSearch) -> dict[str, Any]:

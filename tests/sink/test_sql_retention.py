@@ -63,16 +63,25 @@ def old(days: float) -> AuditRecord:
 
 
 def test_only_what_is_older_goes(rig: SqlRig | SqliteRig) -> None:
-    undated = old(0)
-    undated.timestamp = None
-    recent = [undated, old(6.9), old(0)]
+    recent = [old(6.9), old(0)]
     clock = Clock()
     with closing(rig.sink(Surroundings(clock), retention_seconds=7 * DAY)) as store:
         store.prepare()
         clock.seconds += REST_SECONDS
-        store.deliver(batch(undated, old(100), old(7.1), *recent))
-    # The first undated one came before records that were deleted; the other did not.
-    assert offsets(rig) == [30, 40, 50]
+        store.deliver(batch(old(100), old(7.1), *recent))
+    assert offsets(rig) == [20, 30]
+
+
+def test_an_archive_that_comes_late_takes_no_undated_record_along(rig: SqlRig | SqliteRig) -> None:
+    undated = old(0)
+    undated.timestamp = None
+    clock = Clock()
+    with closing(rig.sink(Surroundings(clock), retention_seconds=7 * DAY)) as store:
+        store.prepare()
+        for records, start in (([old(0), undated], 0), ([old(2000), old(1999)], 100)):
+            clock.seconds += REST_SECONDS
+            store.deliver(batch(*records, start=start))
+    assert offsets(rig) == [0, 10]
 
 
 def test_a_backlog_goes_in_pieces_at_twice_the_pace_of_new_records(rig: SqlRig | SqliteRig) -> None:

@@ -26,7 +26,7 @@ from shipper.decode import FORMATS, Decoder
 from shipper.document.percona import percona
 from shipper.errors import MisconfiguredError, UnavailableError
 from shipper.model import AuditRecord
-from shipper.sink import Sink, make_sink
+from shipper.sink import Sink, Surroundings, make_sink
 from shipper.sink.syslog import Settings
 from shipper.sink.wire import Address, Tls, await_readable, connect
 
@@ -70,7 +70,7 @@ def delivered(daemon: Daemon, target: Settings, records: list[AuditRecord]) -> l
     """What the daemon wrote. Few at a time, because UDP may drop what comes too fast."""
     since, step = daemon.output.stat().st_size, 20 if target.transport == "udp" else 10_000
     received: list[dict[str, Any]] = []
-    with closing(make_sink(target)) as sink:
+    with closing(make_sink(target, Surroundings(instance="db-prod-7"))) as sink:
         sink.prepare()
         for start in range(0, len(records), step):
             part = records[start : start + step]
@@ -137,6 +137,7 @@ def test_every_shape_of_text_arrives_as_it_was_sent(start: Start, way: str, mess
         if message == "ecs":
             document = json.loads(text)
             assert document["log"]["offset"] == 10 * index
+            assert document["service"]["name"] == "db-prod-7"
             assert document.get("db", {}).get("query", {}).get("text") == record.sqltext
             assert document.get("user", {}).get("name") == (record.user or None)
         elif message == "cef":
@@ -247,13 +248,15 @@ def test_a_server_that_wants_our_certificate_gets_no_record_without(
     stranger = Authority(tmp_path)
     certificate, key = stranger.pair("stranger")
     authority = str(daemon.authority.ca_file)
-    for tls in (
-        Tls(ca_file=authority),
-        Tls(ca_file=authority, certificate_file=str(certificate), key_file=str(key)),
+    pair = {"certificate_file": str(certificate), "key_file": str(key)}
+    for tls, said in (
+        (Tls(ca_file=authority), "wants a client certificate: set certificate_file"),
+        (Tls(ca_file=authority, **pair), "client certificate"),
     ):
         target = Settings(transport="tls", host="127.0.0.1", port=daemon.mutual, tls=tls)
-        with closing(make_sink(target)) as sink, pytest.raises(UnavailableError):
+        with closing(make_sink(target)) as sink, pytest.raises(MisconfiguredError, match=said):
             sink.prepare()
+        assert said in "".join(sink.check())
     monkeypatch.undo()
     with closing(make_sink(settings(daemon, "mutual"))) as sink:
         sink.deliver(batch(failed_login("welcome")))
