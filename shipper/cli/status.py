@@ -2,8 +2,8 @@
 
 0 done, nothing to complain of · 1 done, but some bytes could not be read (defects) · 2 not done:
 wrong use, or something could not be opened, read or written · 3 not done: a target or the state
-needs somebody's hand · 4 stopped before everything was shipped · 5 nothing lost, but refused records
-wait in the dead letters · 130 interrupted · 141 whoever read the output went away.
+needs somebody's hand · 4 stopped before everything was shipped · 5 nothing lost, but refused
+records wait in the dead letters · 130 interrupted · 141 whoever read the output went away.
 """
 
 from __future__ import annotations
