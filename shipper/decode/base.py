@@ -178,6 +178,11 @@ XML_STARTS: Final = rb"<AUDIT_RECORD|<\?xml|</?AUDIT>"
 LOOKAHEAD: Final = 4096  # bytes within which `start` must decide; connection rows are under 1 KiB
 
 
+def without_line_end(raw: bytes) -> bytes:
+    """Give a record without the line feed at its end, and without the CR that may precede it."""
+    return raw.removesuffix(b"\n").removesuffix(b"\r")
+
+
 def last_line_end(data: Data, start: int, stop: int) -> int:
     """`Format.cut` of the formats with one record a line."""
     return max(data.rfind(b"\n", start, stop) + 1, start)

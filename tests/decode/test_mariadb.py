@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from shipper.decode import Options
 
+SAMPLES = Path(__file__).parents[1] / "samples"
 CLOCK = "20240903 01:53:33"
 QUERY = f"{CLOCK},db1,app,10.0.0.7,11,7,QUERY,shop,'select 1',0\n".encode()
 CONNECT = f"{CLOCK},db1,app,10.0.0.7,11,0,CONNECT,shop,,0\n".encode()
@@ -305,6 +307,22 @@ def test_junk_between_rows_is_foreign() -> None:
         "FAILED_CONNECT",
         "QUERY",
     ]
+
+
+@pytest.mark.parametrize(
+    "name", ["mariadb/mariadb_10.11_logins.log", "aurora-mysql/aurora_mysql.log"]
+)
+def test_lines_that_end_with_cr_lf_hold_the_same_rows(name: str) -> None:
+    plain = (SAMPLES / name).read_bytes()
+    items = laws.check_all(plain.replace(b"\n", b"\r\n"), len(plain) // 2)
+    assert without_spans(items) == without_spans(decode(plain))
+
+
+def test_single_lines_may_end_with_cr_lf() -> None:
+    rows = (QUERY, CONNECT, FAILED)
+    for odd in rows:
+        log = b"".join(rows) + odd.removesuffix(b"\n") + b"\r\n" + b"".join(rows)
+        assert not [item for item in laws.check_all(log, len(log) // 2) if "defect" in item]
 
 
 NAMES = st.text(st.sampled_from(",'\\`@|aQ 1-:\"{<é"), max_size=10)
