@@ -37,9 +37,22 @@ def _with_crlf(layout: Writer) -> Writer:
     return replace(layout, name=f"{layout.name}-crlf", write=write)
 
 
+def _with_blanks(layout: Writer) -> Writer:
+    """As tools write these lines anew."""
+
+    def write(event: Event) -> Written | None:
+        written = layout.write(event)
+        if written is None:
+            return None
+        return replace(written, raw=written.raw.replace(b'":{"', b'": {"', 1))
+
+    return replace(layout, name=f"{layout.name}-blanks", write=write)
+
+
 WRITERS: Final[tuple[Writer, ...]] = (
     *_PLAIN,
     *(_with_crlf(layout) for layout in _PLAIN if layout.name in _CRLF),
+    *(_with_blanks(layout) for layout in _PLAIN if layout.name == "percona-json-8.0"),
 )
 
 
