@@ -283,6 +283,26 @@ def test_a_row_cut_anywhere_loses_only_itself(bad: bytes, good: bytes) -> None:
         assert record["span"] == [cut, cut + len(good)]
 
 
+@pytest.mark.parametrize("good", [QUERY, CONNECT, FAILED], ids=["query", "connect", "failed"])
+@pytest.mark.parametrize("server", [b"db1", b"aurora-7", b""])
+def test_a_row_of_aurora_cut_anywhere_loses_only_itself(good: bytes, server: bytes) -> None:
+    bad, good = (
+        row.replace(CLOCK.encode(), clock).replace(b",db1,", b",%b," % server)
+        for row, clock in ((QUERY, b"1725328413000042"), (good, b"1725328413000043"))
+    )
+    for cut in range(1, len(bad) - 1):
+        log = bad[:cut] + good
+        *defects, record = laws.check_all(log, cut)
+        assert [defect["span"] for defect in defects] == [[0, cut]], log
+        assert record["span"] == [cut, cut + len(good)]
+
+
+@pytest.mark.parametrize("user", ["a,b", "db-1"])
+def test_the_name_of_a_server_may_end_like_a_clock(user: str) -> None:
+    item = one(f"1725328413000042,db-1725328413000042,{user},h,1,0,FAILED_CONNECT,,,1045")
+    assert (item["user"], item["extra"]["serverhost"]) == (user, "db-1725328413000042")
+
+
 @pytest.mark.parametrize("bad", [QUERY, FAILED], ids=["query", "failed"])
 def test_a_cut_row_and_a_line_feed(bad: bytes) -> None:
     for cut in range(1, len(bad) - 1):
