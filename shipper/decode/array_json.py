@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Final, NamedTuple
 
 import msgspec
 
-from shipper.decode import base
+from shipper.decode import base, rows
 from shipper.decode.array_fields import array_record, give_identity
 from shipper.decode.array_lines import Line, line_records
 from shipper.decode.base import Context, Data, Decoded, Memo
@@ -95,6 +95,7 @@ class ArrayJson:
             FILTER_LINES: local,
         }
         self._object = ObjectEnd(context, self.interrupted_by)
+        self._rows = rows.RowsInside(context, self.interrupted_by)
         self._identity: Memo[Identity | None] = Memo(parse_identity)
         self._lines = msgspec.json.Decoder(list[Line])
         self._line = msgspec.json.Decoder(Line)
@@ -106,9 +107,11 @@ class ArrayJson:
         opening = b"\n  {" if data[start + 1 : start + 2] in b"\r\n" else b"\n{"
         return max(data.rfind(opening, start, stop) + 1, start)
 
-    def end(self, data: Data, start: int, final: bool) -> int:  # noqa: ARG002, FBT001 the Protocol
+    def end(self, data: Data, start: int, final: bool) -> int:  # noqa: FBT001 the Protocol
         """Find the brace that closes the record."""
-        return self._object.find(data, start)
+        end = self._object.find(data, start)
+        row = self._rows.find(data, start, end or len(data), final)
+        return end if row == rows.NONE else -row
 
     def fast(self, block: bytes, offset: int) -> Decoded | None:
         """Read a block of records of one layout.

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from shipper.decode import base
+from shipper.decode import base, rows
 from shipper.decode.base import Context, Data, Decoded
 from shipper.decode.fields import number, split_identity
 from shipper.decode.jsonscan import PLAIN_STARTS, ObjectEnd, unnested
@@ -91,6 +91,7 @@ class Azure:
         """Keep the decoder's clock, and a memo of an unfinished record."""
         self._clock = context.clock.utc
         self._object = ObjectEnd(context, self.interrupted_by)
+        self._rows = rows.RowsInside(context, self.interrupted_by)
 
     def cut(self, data: Data, start: int, stop: int) -> int:  # noqa: ARG002 the Protocol
         """Have no fast path: the service delivers blobs of some minutes."""
@@ -100,9 +101,11 @@ class Azure:
         """Have no fast path."""
         return None
 
-    def end(self, data: Data, start: int, final: bool) -> int:  # noqa: ARG002, FBT001 the Protocol
+    def end(self, data: Data, start: int, final: bool) -> int:  # noqa: FBT001 the Protocol
         """Find the brace that closes the envelope."""
-        return self._object.find(data, start)
+        end = self._object.find(data, start)
+        row = self._rows.find(data, start, end or len(data), final)
+        return end if row == rows.NONE else -row
 
     def careful(self, raw: bytes) -> AuditRecord:
         """Read one envelope."""

@@ -157,7 +157,8 @@ class Memo(dict[str, Value], Generic[Value]):
 XML_HEADER: Final = rb'<\?xml version="1\.0"'
 # The first character of the value belongs to it: a JSON or CSV value may end `<AUDIT_RECORD A=`.
 OLD_START: Final = rb'<AUDIT_RECORD\s+"?[A-Z_]+"?="[0-9A-Za-z]'
-PERCONA_JSON_START: Final = rb'\{"audit_record":\{"'
+# The plugin writes no blanks; tools that wrote its lines anew do.
+PERCONA_JSON_START: Final = rb'\{ {0,2}"audit_record" {0,2}: {0,2}\{ {0,2}"'
 CSV_START: Final = rb'"(?:clone|[A-Z][A-Za-z ]{1,30})","\d{1,20}_\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d","'
 ARRAY_START: Final = rb'\{\s*"timestamp"\s*:\s*"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"\s*,\s*"id"\s*:\s*\d'
 MCAFEE_START: Final = rb'\{"msg-type":"(?:header|activity)"'
@@ -176,6 +177,11 @@ QUOTED_STARTS: Final = b"|".join(
 XML_STARTS: Final = rb"<AUDIT_RECORD|<\?xml|</?AUDIT>"
 
 LOOKAHEAD: Final = 4096  # bytes within which `start` must decide; connection rows are under 1 KiB
+
+
+def without_line_end(raw: bytes) -> bytes:
+    """Give a record without the line feed at its end, and without the CR that may precede it."""
+    return raw.removesuffix(b"\n").removesuffix(b"\r")
 
 
 def last_line_end(data: Data, start: int, stop: int) -> int:

@@ -4,7 +4,8 @@ r"""MariaDB `server_audit`, also in MariaDB Enterprise, RDS, Aurora and as a plu
     1536652826127350,db1,app,10.0.0.7,8426327,0,FAILED_CONNECT,,,1045
 
 Facts: formats.md 4 and 8b. Local time without a zone, or microseconds at Aurora, or any text where
-`server_audit_timestamp_format` says so. How the columns are told apart: mariadb_row.py.
+`server_audit_timestamp_format` says so; lines may end with CR LF. How the columns are told apart:
+mariadb_row.py.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ _START: Final = f"(?:{_KNOWN}|{_FREE})".encode()
 _ROW_START: Final = re.compile(_KNOWN.encode())
 _QUERY_ANCHOR: Final = re.compile(f",{INTEGER},{INTEGER},QUERY,".encode())
 # Any beginning of QUERY_END: of a status there may be the sign alone so far.
-_QUERY_END: Final = re.compile(f",(-?[0-9]{{0,10}}){mariadb_row.MORE_COLUMNS}".encode())
+_QUERY_END: Final = re.compile(f",(-?[0-9]{{0,10}}){mariadb_row.MORE_COLUMNS}\r?".encode())
 # A statement that is still open after so many bytes, with the start of a row at a line start
 # inside, belongs to a cut row: only servers before 2015 wrote raw line feeds.
 _WINDOW: Final = 64 * 1024
@@ -94,10 +95,12 @@ class MariaDb:
     def fast(self, block: bytes, offset: int) -> Decoded | None:
         """Read a block of one-line rows by splitting them at their commas."""
         # Latin 1 is a plain copy and keeps one character a byte; text beyond ASCII pays itself.
-        lines = block.decode("latin-1").split("\n")
-        if lines.pop():
+        feed = "\r\n" if block.endswith(b"\r\n") else "\n"
+        lines = block.decode("latin-1").split(feed)
+        if lines.pop() or (len(feed) > 1 and block.count(b"\n") != len(lines)):
             return None
-        ends = list(accumulate([len(line) + 1 for line in lines], initial=offset))
+        step = len(feed)
+        ends = list(accumulate([len(line) + step for line in lines], initial=offset))
         try:
             records = self._records(lines)
         except (ValueError, MalformedError):
@@ -180,7 +183,7 @@ class MariaDb:
                 return end
         if line < 0 and edge < limit and not final:
             return MORE
-        if edge < limit and split_row(data[start:edge].decode("latin-1")):
+        if edge < limit and split_row(data[start:edge].removesuffix(b"\r").decode("latin-1")):
             return min(edge + 1, len(data))
         # Cut, and what follows stands behind it on the line or on the next one. Not just at any
         # start of a record: an attacker's user name may hold one.
@@ -219,7 +222,7 @@ class MariaDb:
 
     def careful(self, raw: bytes) -> AuditRecord:
         """Read one row of any generation and any clock."""
-        row = split_row(raw.removesuffix(b"\n").decode("latin-1"))
+        row = split_row(base.without_line_end(raw).decode("latin-1"))
         if row is None:
             raise MalformedError("not the columns of a row")
         query = row.operation == "QUERY"

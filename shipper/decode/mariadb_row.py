@@ -37,6 +37,12 @@ _ANCHOR: Final = re.compile(
 )
 _CLOCK: Final = re.compile(CLOCK)
 _KNOWN: Final = re.compile(f"{CLOCK},{SERVER},")
+# A row of Aurora that was cut inside its second column, and another one behind it: that column goes
+# on like a clock, and the one that follows begins as it does. Else a server may be called so.
+_GLUED: Final = re.compile(
+    rf"[0-9]{{16}},({SERVER}?)[0-9]{{16}},(?=\1){SERVER},[^\n]*?,[^,\n]*,{INTEGER},{INTEGER},"
+    rf"(?:{'|'.join(OPERATIONS)}),"
+)
 _SERVER_NAME: Final = re.compile(r"[a-zA-Z0-9_.-]*[a-zA-Z][a-zA-Z0-9_.-]*")
 
 # TLS version of MariaDB Enterprise, connection type of RDS, and what forks may add (formats.md
@@ -85,6 +91,8 @@ def split_row(text: str) -> Row | None:
 
 def holds_row(text: str) -> bool:
     """Say whether another row starts inside `text`, a row without its statement."""
+    if _GLUED.match(text):
+        return True
     known = _KNOWN.match(text)
     # Behind a free clock any known start is odd enough; else it must be of the same server.
     server = known[0][known[0].index(",") :] if known else ","

@@ -30,29 +30,32 @@ _AUDIT: Final = (*_HEAD, "mysql_version", "startup_options", "os_version")
 _GENERAL_MIN: Final = len(_GENERAL) - 1  # without DB
 _SLOW_KINDS: Final = (AUDIT_START, AUDIT_STOP)  # "Shutdown" is also a command: `careful` knows
 
-_COMMA, _LINE_FEED, _QUOTE = b',\n"'
+_COMMA, _LINE_FEED, _RETURN, _QUOTE = b',\n\r"'
 _SESSION_START: Final = re.compile(rb'"(?:Connect|Quit|Change user)"')
 _AUDIT_START: Final = re.compile(rb'"(?:No)?Audit"')
 # STARTUP_OPTIONS is not escaped: the fixed columns on both of its sides hold the row together.
 _AUDIT_ROW: Final = re.compile(
     rb'"([^"]*+)","([^"]*+)","([^"]*+)","([^"]*+)","(.*)","([^"]*+)"', re.DOTALL
 )
+_LINE_END: Final = re.compile(rb"\n|\r(?:\n|\Z)")
 _STATUS: Final = re.compile(rb"-?[0-9]{0,20}+")
 _CELL: Final = re.compile(rb'(?:"((?:[^"]++|"")*+)"|(-?[0-9]{0,20}+))(?:,|\Z)')
 _VALUE: Final = rb'(?:"(?:[^"\n]|"")*"|-?[0-9]{1,20})'
-_WHOLE_ROW: Final = rb"%b(?:,%b){5,11}\n" % (_VALUE, _VALUE)
+_WHOLE_ROW: Final = rb"%b(?:,%b){5,11}\r?\n" % (_VALUE, _VALUE)
 _INTERRUPTS: Final = re.compile(base.QUOTED_STARTS)
 _INTERRUPT_BYTES_MAX: Final = 128
 
 # Both kinds of row in one pattern, for one `findall` over a block. Who and where stay together:
 # they repeat from row to row, so a memo takes them apart.
 _INT: Final = "(0|-?[1-9][0-9]{0,17})"
-_ROWS: Final = re.compile(
+_ROW: Final = (
     '("([A-Z][A-Za-z ]{1,30})",'
     '"([0-9]{1,20}_[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})","([^"]*+)",'
     f'"(?:{_INT}",{_INT}|([^"]*+)","{_INT}",{_INT},"((?:[^"]++|"")*+)")'
-    ',("[^\n]{1,1000}+)\n)'
+    ',("'
 )
+_ROWS: Final = re.compile(_ROW + r"[^\n]{1,1000}+)\n)")
+_ROWS_CRLF: Final = re.compile(_ROW + r"[^\r\n]{1,1000}+)\r\n)")
 # Without quotes inside, and nothing that may be the RECORD of a row that interrupts this one.
 _TAIL: Final = re.compile(r'"((?![0-9]+_)[^"]*+)"')
 
@@ -80,20 +83,22 @@ class PerconaCsv:
     def cut(self, data: Data, start: int, stop: int) -> int:
         """Cut before the last row that surely begins.
 
-        Quote, line feed, quote, capital letter is always a border: inside a value the quote before
+        Quote, line end, quote, capital letter is always a border: inside a value the quote before
         the letter would be doubled.
         """
         border = stop
-        while (border := data.rfind(b'"\n"', start, border)) >= 0:
-            if border + 3 < stop and b"A" <= data[border + 3 : border + 4] <= b"Z":
-                return border + 2
-            border += 2  # the next match to the left may share a quote with this one
+        while (border := data.rfind(b'\n"', start, border)) >= 0:
+            quote = border - 1 - (data[border - 1] == _RETURN)
+            letter = data[border + 2 : min(border + 3, stop)]
+            if quote >= start and data[quote] == _QUOTE and b"A" <= letter <= b"Z":
+                return border + 1
         return start
 
     def fast(self, block: bytes, offset: int) -> Decoded | None:
         """Read a block of rows with one regular expression."""
         # Latin 1 is a plain copy and keeps one character a byte; rows beyond ASCII pay themselves.
-        rows = _ROWS.findall(block.decode("latin-1"))
+        pattern = _ROWS_CRLF if block.endswith(b"\r\n") else _ROWS
+        rows = pattern.findall(block.decode("latin-1"))
         ends = list(accumulate([len(row[0]) for row in rows], initial=offset))
         if ends[-1] != offset + len(block):
             return None  # something lies between the rows
@@ -142,8 +147,9 @@ class PerconaCsv:
             if after == BROKEN:
                 break
             at = after + 1
-            if data[after] == _LINE_FEED and column + 1 >= least:
-                return at
+            if column + 1 >= least and (ended := _LINE_END.match(data, after)):
+                open_ = ended.end() == len(data) and data[ended.end() - 1] != _LINE_FEED
+                return MORE if open_ and not final else ended.end()
             if data[after] != _COMMA:
                 break
         # The engine cuts at an interrupt, which may begin before the broken place and end behind.
@@ -165,7 +171,7 @@ class PerconaCsv:
 
     def careful(self, raw: bytes) -> AuditRecord:
         """Read one row of any kind and generation."""
-        row = raw.removesuffix(b"\n")
+        row = base.without_line_end(raw)
         if not _AUDIT_START.match(row):
             return flat_record(_columns(row), NAME, self._clock)
         match = _AUDIT_ROW.fullmatch(row)

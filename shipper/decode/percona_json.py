@@ -27,6 +27,9 @@ from shipper.model import AUDIT_START, AUDIT_STOP, SESSION_KINDS, AuditRecord
 
 NAME: Final = "percona-json"
 
+_START: Final = re.compile(base.PERCONA_JSON_START)
+_OPENING: Final = b'{"audit_record":{"'  # as the plugin writes it
+
 
 # Members that a line must not set: a key of that name belongs to `extra`. No server writes keys
 # with blanks.
@@ -127,9 +130,10 @@ class PerconaJson:
             self._give_meaning(records)
         except (msgspec.DecodeError, KeyError, UnicodeDecodeError, RecursionError, MalformedError):
             return None
-        ends = list(accumulate(map(len, io.BytesIO(block)), initial=offset))
-        if len(ends) - 1 != len(records):
+        lines = io.BytesIO(block).readlines()
+        if len(lines) != len(records) or not _all_start(lines):
             return None
+        ends = list(accumulate(map(len, lines), initial=offset))
         return Decoded(records, ends[:-1], ends[1:])
 
     def _give_meaning(self, records: list[AuditRecord]) -> None:
@@ -168,6 +172,15 @@ class PerconaJson:
         if "startup_optionsi" in fields:  # misspelt in every version
             fields["startup_options"] = fields.pop("startup_optionsi")
         return flat_record(fields, NAME, self._clock)
+
+
+def _all_start(lines: list[bytes]) -> bool:
+    """Say whether each of these lines of valid JSON begins as `start` says.
+
+    What JSON allows instead of a character of the opening, a blank or an escape, is less than it:
+    so the least line speaks for all.
+    """
+    return min(lines).startswith(_OPENING) or all(map(_START.match, lines))
 
 
 _STARTUP: Final = re.compile(

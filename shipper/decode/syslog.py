@@ -19,6 +19,7 @@ from shipper.decode.array_json import ArrayJson
 from shipper.decode.azure import Azure
 from shipper.decode.base import MORE, Context, Data, Decoded, Format
 from shipper.decode.mariadb import MariaDb
+from shipper.decode.mariadb_row import split_row
 from shipper.decode.mcafee import McAfee
 from shipper.decode.outbrain import Outbrain
 from shipper.decode.percona_csv import PerconaCsv
@@ -122,7 +123,8 @@ class Syslog:
             if end == MORE and message.closed:
                 end = max(format_.end(message.text, 0, _FINAL), MORE)
             if end > 0 and not interrupts.search(message.text, 1, end):
-                return message.end_of(end)
+                glued = format_.name == MariaDb.name and _glued(data, first, message.text[:end])
+                return -glued if glued else message.end_of(end)
         if end == MORE and not (message.closed and message.ends):
             return MORE
         # Cut: the next record stands behind it on the line, or begins with what follows.
@@ -159,6 +161,27 @@ class Syslog:
         record.extra = {**(record.extra or {}), "syslog": said}
         if b"#" in line:
             undo_values(record, raw=format_.name in (PerconaCsv.name, MariaDb.name))
+
+
+def _glued(data: Data, first: re.Match[bytes], text: bytes) -> int:
+    """Find the line that the names of a row take in, because the row was cut; 0 if there is none.
+
+    A row says no more of itself here than its server. So names that hold a header and a row of
+    this server are two rows, as names that hold a clock are in a file (mariadb_row.py).
+    """
+    row = split_row(base.without_line_end(text).decode("latin-1"))
+    if row is None or "," not in row.user:
+        return 0
+    server = row.server.encode("latin-1") + b","
+    # A row without its time was given one.
+    names = (
+        0 if is_untimed(bytes(data[first.end() : first.end() + len(text)])) else len(row.time) + 1
+    )
+    stop = first.end() + names + len(server) + len(row.user)
+    for line in _STARTS.finditer(data, first.end(), stop + len(text)):
+        if line.end() < stop and data.startswith(server, line.end()):
+            return line.start()
+    return 0
 
 
 def _is_utf8(block: bytes) -> bool:

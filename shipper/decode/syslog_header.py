@@ -37,7 +37,7 @@ _NAMED: Final = (
 _NAMED_5424: Final = (
     rf"<(?P<priority_>[0-9]{{1,3}})>1 (?:-|(?P<time_>{_ISO_TIME})) (?:-|(?P<host_>{_HOST}))"
     rf" (?:-|(?P<ident_>{_WORD})) {_WORD} {_WORD} (?:-|\[[^\n]{{0,1000}}?\])"
-    r"(?: (?:\xef\xbb\xbf)?|(?=\n))"
+    r"(?: (?:\xef\xbb\xbf)?|(?=\r?\n))"
 )
 NAMED: Final = f"(?:{_NAMED_5424}|{_NAMED})"
 HEADER: Final = re.sub(r"\?P<[a-z_]+>", "?:", NAMED)

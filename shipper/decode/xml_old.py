@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar, Final
 
-from shipper.decode import base
+from shipper.decode import base, rows
 from shipper.decode.base import MORE, Context, Data, Decoded
 from shipper.decode.xmlblock import BlockReader
 from shipper.decode.xmllayout import Syntax
@@ -39,6 +39,10 @@ _STARTUP: Final = re.compile(
 )
 _STARTUP_BEGIN: Final = re.compile(_STARTUP_HEAD.encode())
 _STARTUP_END: Final = re.compile(_STARTUP_TAIL.encode())
+# Servers that write no line feed raw (1.4, 2.5): those of Percona. Enterprise's may.
+_ESCAPING: Final = re.compile(
+    rb'<AUDIT_RECORD\s{1,64}+"?(?:NAME|TIMESTAMP"?="[0-9][0-9T:.-]*+"\s{1,64}+"?RECORD_ID)"?="'
+)
 
 
 def attributes(text: str) -> dict[str, str] | None:
@@ -75,6 +79,7 @@ class XmlOld:
         """Keep the decoder's clock and what the block reader remembers."""
         self._clock = context.clock
         self._block = BlockReader(self, _SYNTAX, context.clock)
+        self._rows = rows.RowsInside(context, self.interrupted_by)
 
     def cut(self, data: Data, start: int, stop: int) -> int:
         """Cut after the last `/>` at the end of a line: no value holds a raw `>`."""
@@ -92,6 +97,10 @@ class XmlOld:
         else:
             end = data.find(b"/>", start)
             end = end + 2 if end >= 0 else end
+        if _ESCAPING.match(data, start):
+            row = self._rows.find(data, start, end if end >= 0 else len(data), final)
+            if row != rows.NONE:
+                return -row
         return MORE if end < 0 else with_line_feed(data, end, final)
 
     def careful(self, raw: bytes) -> AuditRecord:

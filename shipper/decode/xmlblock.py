@@ -100,7 +100,8 @@ class BlockReader:
     def _records(self, reader: _Reader, rows: list[_Row]) -> list[AuditRecord]:
         clock, prototypes, layout = self._clock, reader.prototypes, reader.layout
         time_first, percona = layout.time_first, layout.percona
-        statements = unescape_column([row[STATEMENT] for row in rows])
+        texts = [row[STATEMENT] for row in rows]
+        statements = unescape_column(texts, line_feeds=layout.line_feeds)
         records = []
         for row, statement in zip(rows, statements, strict=True):
             _, name, record, time, before, number, between, has_sql, sql, after, _ = row
@@ -150,6 +151,8 @@ class BlockReader:
         fields = self._syntax.fields(inner)
         if fields is None or not _VARYING.isdisjoint(fields):
             return None
+        if not reader.layout.line_feeds and "\n" in "".join((name, *fields.values())):
+            return None  # it may begin a row that cuts the record
         if "sqltext" in fields and (has_sql or fields["sqltext"]):  # but NEW's <SQLTEXT/>
             return None
         time = row[1] if reader.layout.time_first else row[3]

@@ -49,6 +49,11 @@ class Layout(NamedTuple):
         """Whether it is that of audit_log."""
         return "RECORD" in self.head
 
+    @property
+    def line_feeds(self) -> bool:
+        """Whether its writer, MySQL Enterprise, may leave line feeds raw in a value."""
+        return self.time.endswith(" UTC")
+
 
 _LOCAL: Final = "[0-9][0-9T:.-]*+"
 _FILTER_9: Final = Layout(

@@ -46,15 +46,18 @@ def _character(match: re.Match[str]) -> str:
     return match[0] if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF else chr(code)
 
 
-def unescape_column(values: Sequence[str]) -> list[str]:
+def unescape_column(values: Sequence[str], *, line_feeds: bool = True) -> list[str]:
     """Decode and unescape the same field of many records; `values` show their bytes as Latin-1.
 
     One parser run over all of them costs half of what replacing costs. They hold no `<`, so there
-    is nothing but text to parse. Raises UnicodeDecodeError, and MalformedError for markup.
+    is nothing but text to parse. Raises UnicodeDecodeError, and MalformedError for markup, and for
+    line feeds where there should be none.
     """
     joined = _SEPARATOR.join(values)
     if "<" in joined or ">" in joined:
         raise MalformedError("a value holds markup")
+    if not line_feeds and "\n" in joined:
+        raise MalformedError("a value holds a line feed")
     if "&" not in joined and joined.isascii():
         return list(values)
     if "\r" not in joined:  # a parser would turn it into a line feed

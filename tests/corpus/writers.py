@@ -3,18 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from corpus import json_array, mariadb, others, percona, syslog, xml_flat
-from corpus.event import KINDS, Event, Writer
+from corpus.event import KINDS, Event, Writer, Written
 
-WRITERS: Final[tuple[Writer, ...]] = (
+_PLAIN: Final = (
     *percona.WRITERS,
     *xml_flat.WRITERS,
     *json_array.WRITERS,
     *mariadb.WRITERS,
     *others.WRITERS,
     *syslog.WRITERS,
+)
+# Of formats whose rows end with their line. The values stay as the server wrote them.
+_CRLF: Final = (
+    "mariadb-5.5",
+    "rds-12",
+    "percona-csv-8.0",
+    "syslog-5424-percona-csv-8.0",
+    "syslog-5424-mariadb-1.4",
+)
+
+
+def _with_crlf(layout: Writer) -> Writer:
+    def write(event: Event) -> Written | None:
+        written = layout.write(event)
+        if written is None:
+            return None
+        return replace(written, raw=written.raw.removesuffix(b"\n") + b"\r\n")
+
+    return replace(layout, name=f"{layout.name}-crlf", write=write)
+
+
+def _with_blanks(layout: Writer) -> Writer:
+    """As tools write these lines anew."""
+
+    def write(event: Event) -> Written | None:
+        written = layout.write(event)
+        if written is None:
+            return None
+        return replace(written, raw=written.raw.replace(b'":{"', b'": {"', 1))
+
+    return replace(layout, name=f"{layout.name}-blanks", write=write)
+
+
+WRITERS: Final[tuple[Writer, ...]] = (
+    *_PLAIN,
+    *(_with_crlf(layout) for layout in _PLAIN if layout.name in _CRLF),
+    *(_with_blanks(layout) for layout in _PLAIN if layout.name == "percona-json-8.0"),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from shipper.decode import Options
 
+SAMPLES = Path(__file__).parents[1] / "samples"
 CLOCK = "20240903 01:53:33"
 QUERY = f"{CLOCK},db1,app,10.0.0.7,11,7,QUERY,shop,'select 1',0\n".encode()
 CONNECT = f"{CLOCK},db1,app,10.0.0.7,11,0,CONNECT,shop,,0\n".encode()
@@ -281,6 +283,26 @@ def test_a_row_cut_anywhere_loses_only_itself(bad: bytes, good: bytes) -> None:
         assert record["span"] == [cut, cut + len(good)]
 
 
+@pytest.mark.parametrize("good", [QUERY, CONNECT, FAILED], ids=["query", "connect", "failed"])
+@pytest.mark.parametrize("server", [b"db1", b"aurora-7", b""])
+def test_a_row_of_aurora_cut_anywhere_loses_only_itself(good: bytes, server: bytes) -> None:
+    bad, good = (
+        row.replace(CLOCK.encode(), clock).replace(b",db1,", b",%b," % server)
+        for row, clock in ((QUERY, b"1725328413000042"), (good, b"1725328413000043"))
+    )
+    for cut in range(1, len(bad) - 1):
+        log = bad[:cut] + good
+        *defects, record = laws.check_all(log, cut)
+        assert [defect["span"] for defect in defects] == [[0, cut]], log
+        assert record["span"] == [cut, cut + len(good)]
+
+
+@pytest.mark.parametrize("user", ["a,b", "db-1"])
+def test_the_name_of_a_server_may_end_like_a_clock(user: str) -> None:
+    item = one(f"1725328413000042,db-1725328413000042,{user},h,1,0,FAILED_CONNECT,,,1045")
+    assert (item["user"], item["extra"]["serverhost"]) == (user, "db-1725328413000042")
+
+
 @pytest.mark.parametrize("bad", [QUERY, FAILED], ids=["query", "failed"])
 def test_a_cut_row_and_a_line_feed(bad: bytes) -> None:
     for cut in range(1, len(bad) - 1):
@@ -305,6 +327,22 @@ def test_junk_between_rows_is_foreign() -> None:
         "FAILED_CONNECT",
         "QUERY",
     ]
+
+
+@pytest.mark.parametrize(
+    "name", ["mariadb/mariadb_10.11_logins.log", "aurora-mysql/aurora_mysql.log"]
+)
+def test_lines_that_end_with_cr_lf_hold_the_same_rows(name: str) -> None:
+    plain = (SAMPLES / name).read_bytes()
+    items = laws.check_all(plain.replace(b"\n", b"\r\n"), len(plain) // 2)
+    assert without_spans(items) == without_spans(decode(plain))
+
+
+def test_single_lines_may_end_with_cr_lf() -> None:
+    rows = (QUERY, CONNECT, FAILED)
+    for odd in rows:
+        log = b"".join(rows) + odd.removesuffix(b"\n") + b"\r\n" + b"".join(rows)
+        assert not [item for item in laws.check_all(log, len(log) // 2) if "defect" in item]
 
 
 NAMES = st.text(st.sampled_from(",'\\`@|aQ 1-:\"{<é"), max_size=10)

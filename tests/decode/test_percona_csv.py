@@ -6,7 +6,7 @@ import base64
 
 import pytest
 from decode import laws
-from decode.decoding import decode
+from decode.decoding import decode, without_spans
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -149,6 +149,20 @@ def test_columns_that_do_not_fit_the_name_are_no_row() -> None:
     defect, record = decode(row + QUERY)
     assert "defect" in defect
     assert record["kind"] == "query"
+
+
+def test_lines_that_end_with_cr_lf_hold_the_same_rows() -> None:
+    plain = AUDIT + (QUERY + CONNECT) * 50 + QUERY.replace(b',"shop"\n', b"\n")
+    items = laws.check_all(plain.replace(b"\n", b"\r\n"), len(plain) // 2)
+    assert without_spans(items) == without_spans(decode(plain))
+
+
+def test_a_carriage_return_alone_ends_no_row() -> None:
+    for broken in (b'"shop"\rx\n', b'"shop"\r,"more"\n', b'"shop"\r\r\n'):
+        log = QUERY.replace(b'"shop"\n', broken) + CONNECT
+        items = laws.check_all(log, len(QUERY) - 1)
+        assert [item.get("defect", item.get("kind")) for item in items][-1] == "connect"
+        assert "defect" in items[0]
 
 
 CELLS = st.text(st.sampled_from('",\n\\ aQ[]@1_-T:é世'), max_size=8)

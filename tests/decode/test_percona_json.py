@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import re
 
+import pytest
+from decode import laws
 from decode.decoding import decode
 
 CONNECT = (
@@ -54,3 +57,45 @@ def test_bytes_that_are_not_utf8_are_shown_and_kept() -> None:
     (item,) = decode(raw)
     assert item["sqltext"] == "select '\\xe9'"
     assert base64.b64decode(item["extra"]["raw_base64"]) == raw
+
+
+TIGHT, BLANK = b'{"audit_record":{', b'{"audit_record": {'
+
+
+def with_blanks(line: bytes) -> bytes:
+    return re.sub(rb'(?<=")([:,])(?=["{0-9])', rb"\1 ", line)
+
+
+def test_a_bad_record_with_blanks_takes_no_neighbour_along() -> None:
+    for bad in (
+        CONNECT[:60] + b"\n",
+        CONNECT.replace(b'"status":', b'"status"'),
+        b"junk\n",
+        CONNECT[:60],
+    ):
+        log = with_blanks(CONNECT) * 9 + with_blanks(bad) + with_blanks(CONNECT) * 9
+        items = laws.check_all(log, len(log) // 2)
+        assert [item["kind"] for item in items if "defect" not in item] == ["connect"] * 18
+        assert sum("defect" in item for item in items) == 1
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        BLANK,
+        b'{ "audit_record" : { ',
+        b' {"audit_record":{',
+        b'\t{"audit_record":{',
+        b'{\t"audit_record":{',
+        b'{"\\u0061udit_record":{',
+        b'{"audit_record":   {',
+        b'{"audit_record":{   ',
+    ],
+)
+def test_a_line_that_begins_otherwise_reads_the_same_on_both_paths(odd: bytes) -> None:
+    for log in (
+        CONNECT + CONNECT.replace(TIGHT, odd) + CONNECT,
+        CONNECT.replace(TIGHT, BLANK) + CONNECT.replace(TIGHT, odd) + CONNECT,
+    ):
+        items = laws.check_all(log, len(CONNECT) + 3)
+        assert [item["kind"] for item in items if "defect" not in item][-1] == "connect"

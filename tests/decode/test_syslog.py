@@ -286,3 +286,52 @@ def test_samples_of_other_formats_read_alike_through_syslog(name: str) -> None:
             (wrapped,) = decode(HEADER + escaped(data[start:end].strip()))
             expected = without_spans([item])[0]
             assert unwrapped(wrapped) == expected
+
+
+ROW_HEADERS = (
+    b"<14>1 2024-09-03T01:53:14Z db1 mysql-server_auditing - - - ",
+    b"<14>Sep  3 01:53:14 db1 mysql-server_auditing: ",
+    b"2024-09-03T01:53:14.123456+00:00 db1 mysql-server_auditing: ",
+    b"Sep  3 01:53:14 db1 mysql-server_auditing:  ",
+)
+
+
+@pytest.mark.parametrize("header", ROW_HEADERS)
+@pytest.mark.parametrize(
+    "good",
+    [
+        b"db1,app3,app-3.db,1843,0,CONNECT,,,0",
+        b"db1,app3,app-3.db,1843,0,FAILED_CONNECT,,,1045",
+        b"db1,app3,app-3.db,1843,7,QUERY,shop,'select 1',0",
+        b"db1,app3,app-3.db,1843,7,READ,shop,orders,",
+    ],
+)
+def test_a_mariadb_row_that_was_cut_is_never_part_of_the_next_one(
+    header: bytes, good: bytes
+) -> None:
+    bad = header + b"db1,bob,h,25,16,QUERY,d,'UPDATE x'"
+    good = header + good + b"\n"
+    (alone,) = decode(good)
+    for cut in range(len(header) + len("db1,"), len(bad)):
+        log = bad[:cut] + good
+        *defects, record = laws.check_all(log, cut)
+        assert [defect["span"] for defect in defects] == [[0, cut]], log
+        assert record == alone | {"span": [cut, len(log)]}
+
+
+def test_a_user_that_is_a_line_of_this_server_never_becomes_a_login() -> None:
+    header = ROW_HEADERS[0]
+    user = header + b"db1,root,9.9.9.9,5,0,CONNECT,,,0"
+    line = header + b"db1," + user + b",6.6.6.6,77,0,FAILED_CONNECT,,,1045\n"
+    defect, item = laws.check_all(line, 100)
+    assert defect["defect"] == "cut"
+    assert (item["name"], item["status"], item["host"]) == ("FAILED_CONNECT", 1045, "6.6.6.6")
+
+
+@pytest.mark.parametrize(
+    "user", [b"x <14>1 2024-09-03T01:53:14Z db1 y - - - db2,z", b"x Sep  3 01:53:14 db1 y: z"]
+)
+def test_a_user_that_is_like_a_header_stays_a_user(user: bytes) -> None:
+    line = ROW_HEADERS[0] + b"db1," + user + b",6.6.6.6,77,0,FAILED_CONNECT,,,1045\n"
+    (item,) = laws.check_all(line, 100)
+    assert item["user"] == user.decode()
