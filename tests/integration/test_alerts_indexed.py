@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from app.running import configure, daemon
 from boards import saved
 from boards.asking import GRAFANA
 from document.test_alert import leaves
-from servers.opensearch import shared
 from servers.waiting import until
 from sink.rigs.opensearch import OpenSearchRig
 
@@ -21,13 +19,6 @@ from shipper.document.fields import FIELDS
 MONITORS = sorted((Path(__file__).parents[2] / "alert-rules/opensearch").glob("*.json"))
 CLIENT = "203.0.113.9"
 USER = "root'\"; DROP"
-
-
-@pytest.fixture
-def rig() -> Iterator[OpenSearchRig]:
-    made = OpenSearchRig(shared("core"))
-    yield made
-    made.remove()
 
 
 def count(rig: OpenSearchRig, query: Any) -> int:

@@ -9,19 +9,11 @@ import pytest
 from app.running import configure, daemon
 from command import audit_shipper
 from lane.logs import mariadb_row
-from servers.opensearch import shared
 from servers.waiting import until
 from sink.rigs.opensearch import OpenSearchRig
 
 ROWS = 20
 POISON = "u7"
-
-
-@pytest.fixture
-def rig() -> Iterator[OpenSearchRig]:
-    made = OpenSearchRig(shared("core"))
-    yield made
-    made.remove()
 
 
 @pytest.fixture
