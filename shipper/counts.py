@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from shipper.codes import lookup
+from shipper.codes import explain, lookup
 from shipper.model import CHANGE_USER, CONNECT, KINDS, Reason
 
 OTHER: Final = "other"
@@ -30,35 +30,12 @@ LOGIN_ERRORS: Final = (
 # Error numbers of statements that an operator or a hunter looks at: syntax and names that do not
 # exist (a scanner's traces), rights, duplicates, locks, limits of time and memory.
 QUERY_ERRORS: Final[dict[int, str]] = {
-    1022: "ER_DUP_KEY",
-    1044: "ER_DBACCESS_DENIED_ERROR",
-    1045: "ER_ACCESS_DENIED_ERROR",
-    1046: "ER_NO_DB_ERROR",
-    1048: "ER_BAD_NULL_ERROR",
-    1049: "ER_BAD_DB_ERROR",
-    1050: "ER_TABLE_EXISTS_ERROR",
-    1051: "ER_BAD_TABLE_ERROR",
-    1054: "ER_BAD_FIELD_ERROR",
-    1062: "ER_DUP_ENTRY",
-    1064: "ER_PARSE_ERROR",
-    1105: "ER_UNKNOWN_ERROR",
-    1114: "ER_RECORD_FILE_FULL",
-    1142: "ER_TABLEACCESS_DENIED_ERROR",
-    1143: "ER_COLUMNACCESS_DENIED_ERROR",
-    1146: "ER_NO_SUCH_TABLE",
-    1205: "ER_LOCK_WAIT_TIMEOUT",
-    1213: "ER_LOCK_DEADLOCK",
-    1227: "ER_SPECIFIC_ACCESS_DENIED_ERROR",
-    1290: "ER_OPTION_PREVENTS_STATEMENT",
-    1305: "ER_SP_DOES_NOT_EXIST",
-    1317: "ER_QUERY_INTERRUPTED",
-    1364: "ER_NO_DEFAULT_FOR_FIELD",
-    1370: "ER_PROCACCESS_DENIED_ERROR",
-    1396: "ER_CANNOT_USER",
-    1406: "ER_DATA_TOO_LONG",
-    1451: "ER_ROW_IS_REFERENCED_2",
-    1452: "ER_NO_REFERENCED_ROW_2",
-    3024: "ER_QUERY_TIMEOUT",
+    status: explain(status, "percona-json", login=False).symbol
+    for status in (
+        *(1022, 1044, 1045, 1046, 1048, 1049, 1050, 1051, 1054, 1062, 1064, 1105),
+        *(1114, 1142, 1143, 1146, 1205, 1213, 1227, 1290, 1305, 1317, 1364, 1370),
+        *(1396, 1406, 1451, 1452, 3024),
+    )
 }
 # The statements that matter for load or security, of the servers' some 140 (`Com_*`).
 COMMAND_CLASSES: Final = frozenset(
