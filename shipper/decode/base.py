@@ -52,7 +52,8 @@ class Format(Protocol):
     name: ClassVar[str]
     # Regular expression of a record's first bytes, matched at the record's first byte. It must
     # decide within LOOKAHEAD bytes, use no `$` and no negative look-ahead: a match on a prefix of
-    # the input must stay a match when more bytes arrive.
+    # the input must stay a match when more bytes arrive. Unless it begins with one of
+    # STARTS_OF_SEVERAL_LINES, it does not look behind the end of its line.
     start: ClassVar[bytes]
     # Regular expression of starts that cannot occur inside an intact record of this format:
     # meeting one before the end proves that the record was cut.
@@ -176,6 +177,7 @@ QUOTED_STARTS: Final = b"|".join(
 )
 XML_STARTS: Final = rb"<AUDIT_RECORD|<\?xml|</?AUDIT>"
 
+STARTS_OF_SEVERAL_LINES: Final = b"<{"  # XML and JSON may be laid out
 LOOKAHEAD: Final = 4096  # bytes within which `start` must decide; connection rows are under 1 KiB
 
 

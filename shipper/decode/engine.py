@@ -17,6 +17,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from shipper.decode import base
 from shipper.decode.base import BROKEN, LOOKAHEAD, MORE, Context, Data, Format, Options
 from shipper.decode.seek import MORE_LINES, NONE, Seeker
 from shipper.errors import MalformedError
@@ -178,9 +179,17 @@ class Decoder:
             self._endless = False
             self._window = self._window_max
             return True
-        if not final and len(self._data) - self._at < LOOKAHEAD:
+        if not final and not self._begins_nothing():
             return False
         return self._foreign(block, final=final)
+
+    def _begins_nothing(self) -> bool:
+        """Say whether no more bytes can make a record start here."""
+        at, data = self._at, self._data
+        if len(data) - at >= LOOKAHEAD:
+            return True
+        # A foreign line in a quiet log must not hold back the records behind it.
+        return data[at] not in base.STARTS_OF_SEVERAL_LINES and data.find(b"\n", at) >= 0
 
     def _recognise(self) -> Format | None:
         """Find the format whose record starts here; the current one is asked first."""
