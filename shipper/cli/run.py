@@ -11,14 +11,12 @@ from shipper.app.daemon import Daemon, signals
 from shipper.app.lock import StateLock
 from shipper.app.observation import Observation
 from shipper.app.workers import Share, run_workers
-from shipper.cli.status import status_of
+from shipper.cli.status import UNFINISHED, status_of
 from shipper.clock import SystemClock
 from shipper.config import Config, load_file
 from shipper.errors import ShipperError
 from shipper.notices import Fatal
 from shipper.terminal import printable
-
-UNFINISHED = 4  # stopped in time, but not everything was shipped
 
 
 @click.command()

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -71,6 +72,15 @@ def test_a_closed_pipe_ends_quietly() -> None:
     assert (result.returncode, result.stderr) == (128 + signal.SIGPIPE, b"")
 
 
+@pytest.fixture
+def terminal() -> Iterator[None]:
+    """What we start hears Ctrl-C: a job in the background of a shell does not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("terminal")
 def test_an_interrupted_decode_speaks_of_no_shipping() -> None:
     command = [sys.executable, "-m", "shipper", "decode", "-"]
     pipe = subprocess.PIPE
