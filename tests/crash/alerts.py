@@ -221,7 +221,7 @@ class Story:
         server, base = self._rig.server, self._rig.base
         server.call("POST", f"/{base}*/_refresh")
         query = {"size": 10_000, "query": {"term": {"event.kind": "alert"}}}
-        hits: list[Any] = server.call("POST", f"/{base}*/_search", query)["hits"]["hits"]
+        hits: list[Any] = server.ask(f"/{base}*/_search", query)["hits"]["hits"]
         assert all(hit["_id"] == hit["_source"]["event"]["id"] for hit in hits)
         return Counter(hit["_source"]["event"]["id"] for hit in hits)
 

@@ -195,7 +195,7 @@ def _drain(server: OpenSearch, config: Path, base: str, expected: int) -> None:
 
 def _count(server: OpenSearch, base: str) -> int:
     server.call("POST", f"/{base}*/_refresh")
-    count: int = server.call("GET", f"/{base}*/_count")["count"]
+    count: int = server.ask(f"/{base}*/_count")["count"]
     return count
 
 
@@ -205,7 +205,7 @@ def _held(server: OpenSearch, base: str) -> tuple[list[str], list[str]]:
     query: dict[str, Any] = {"size": 5000, "_source": ["event.id"], "sort": order}
     ids: list[str] = []
     indexes: set[str] = set()
-    while hits := server.call("POST", f"/{base}*/_search", query)["hits"]["hits"]:
+    while hits := server.ask(f"/{base}*/_search", query)["hits"]["hits"]:
         ids += [hit["_source"]["event"]["id"] for hit in hits]
         indexes |= {hit["_index"] for hit in hits}
         query["search_after"] = hits[-1]["sort"]

@@ -23,7 +23,7 @@ USER = "root'\"; DROP"
 
 def count(rig: OpenSearchRig, query: Any) -> int:
     rig.server.call("POST", f"/{rig.base}*/_refresh")
-    found: int = rig.server.call("POST", f"/{rig.base}*/_count", {"query": query})["count"]
+    found: int = rig.server.ask(f"/{rig.base}*/_count", {"query": query})["count"]
     return found
 
 

@@ -43,7 +43,7 @@ class OpenSearchRig(Rig):
         """All documents of this rig, as the server holds them."""
         self.server.call("POST", f"/{self.base}*/_refresh")
         query = {"size": 10_000, "sort": ["log.segment", "log.offset"]}
-        found = self.server.call("POST", f"/{self.base}*/_search?expand_wildcards=all", query)
+        found = self.server.ask(f"/{self.base}*/_search?expand_wildcards=all", query)
         hits: list[dict[str, Any]] = found["hits"]["hits"]
         assert found["hits"]["total"]["value"] == len(hits)
         return hits
