@@ -170,14 +170,18 @@ def test_settings_say_their_type() -> None:
 def test_a_pipe_that_cannot_be_opened_again_at_once_is_opened_later(tmp_path: Path) -> None:
     pipe = tmp_path / "fifo"
     with receiving(FifoSettings(path=str(pipe)), tmp_path) as received:
-        writer = os.open(pipe, os.O_WRONLY)
-        os.write(writer, b"one\n")
-        received.lines(1)
-        with none_left():
-            os.close(writer)
-            taken = os.dup(0)  # the number that the writer gave back
-            eventually(lambda: received.told.of(Trouble))
-            os.close(taken)
+        # Another process, so that its end gives back no number that the pipe could be opened with.
+        writer = subprocess.Popen(
+            ["sh", "-c", 'exec 3>"$1"; echo one >&3; exec sleep 600', "", pipe]
+        )
+        try:
+            received.lines(1)
+            with none_left():
+                writer.kill()
+                eventually(lambda: received.told.of(Trouble))
+        finally:
+            writer.kill()
+            writer.wait()
         eventually(lambda: received.told.of(Mended))
         write(pipe, b"two\n")
         assert received.lines(2) == [b"one", b"two"]
