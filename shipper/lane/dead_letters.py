@@ -8,6 +8,7 @@ One JSON object a line, in one file a source, mode 0600:
 
 `bytes` are the bytes of the log as text, where they are UTF-8, else `bytes_base64`. `record` is the
 decoded record, there only for refused ones: with it, `replay` delivers exactly what was refused.
+Where the log was cut away before its sink answered, `document` is what the sink was sent instead.
 A letter is on the disk before the cursor moves over its record, so a crash may write one twice;
 `list` shows it once.
 """
@@ -47,6 +48,7 @@ class Letter(Struct, kw_only=True, omit_defaults=True):
     bytes: str | None = None
     bytes_base64: str | None = None
     record: dict[str, Any] | None = None
+    document: dict[str, Any] | None = None
 
     @property
     def key(self) -> tuple[str, str, int]:

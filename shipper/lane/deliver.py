@@ -6,8 +6,8 @@ is done again after the next start.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol, TypeVar, runtime_checkable
+from collections.abc import Callable, Container, Iterable, Sequence
+from typing import Any, Final, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -17,13 +17,14 @@ from shipper.lane.dead_letters import Letter, letter_bytes
 from shipper.lane.fittings import Fittings
 from shipper.lane.parcel import Parcel
 from shipper.lane.retry import Backoff
-from shipper.model import Defect
+from shipper.model import AuditRecord, Block, Defect
 from shipper.notices import Attempted, Delivered, Mended, Refused, Trouble, Waiting
 from shipper.refine.sequence import Sequences
 from shipper.refine.sessions import Changes
 from shipper.sink import Receipt, Sink
 
 Result = TypeVar("Result")
+Placed: TypeAlias = tuple[int, AuditRecord | None]  # where a record ends, and itself
 
 # Losing the state's disk is told once, then after as many failures again.
 TOLD_AGAIN: Final = 60
@@ -160,14 +161,12 @@ class Courier:
     def _refused(self, parcel: Parcel, receipt: Receipt) -> list[Letter]:
         if not receipt.refusals:
             return []
-        places = {
-            start: (end, record)
-            for block in parcel.blocks
-            for start, end, record in zip(block.starts, block.ends, block.records, strict=True)
-        }
+        places = self._places(parcel, {refusal.offset for refusal in receipt.refusals})
         letters = []
         for refusal in receipt.refusals:
-            end, record = places[refusal.offset]
+            end, record = places.get(refusal.offset, (refusal.offset, None))
+            # A log that is gone by now, in the middle of a delivery: what was sent is left.
+            lost = record is None and refusal.document
             letters.append(
                 Letter(
                     at=rfc3339(self._fit.clock.now()),
@@ -178,11 +177,25 @@ class Courier:
                     path=parcel.segment.path,
                     segment=parcel.segment.id,
                     span=(refusal.offset, end),
-                    record=msgspec.to_builtins(record),
+                    record=None if record is None else msgspec.to_builtins(record),
+                    document=msgspec.json.decode(refusal.document) if lost else None,
                     **self._raw(parcel, refusal.offset, end),
                 )
             )
         return letters
+
+    def _places(self, parcel: Parcel, offsets: Container[int]) -> dict[int, Placed]:
+        """Find the records that begin at these offsets, and where each ends."""
+        blocks: Iterable[Block] = parcel.blocks
+        if parcel.package is not None:
+            end = parcel.progress.offset
+            blocks = self._fit.feed.again(parcel.segment, parcel.start, end, parcel.sessions)
+        return {
+            start: (end, record)
+            for block in blocks
+            for start, end, record in zip(block.starts, block.ends, block.records, strict=True)
+            if start in offsets
+        }
 
     def _letter(self, parcel: Parcel, defect: Defect) -> Letter:
         return Letter(

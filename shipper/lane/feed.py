@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from itertools import islice
 from typing import Final
 
 from shipper.clock import Clock
+from shipper.errors import ShipperError
 from shipper.lane.reader import Decoding, Reader, Step
+from shipper.model import Block
 from shipper.refine.sessions import Sessions, Who
 from shipper.source.catalog import Catalog
 from shipper.source.segment import Segment
@@ -78,6 +81,20 @@ class Feed:
                     self._awaited = frozenset()
                     self._moved.notify_all()
             return step
+
+    def again(
+        self, segment: Segment, start: int, end: int, sessions: Mapping[int, Who]
+    ) -> Iterator[Block]:
+        """Give the blocks of a range once more, aside from the lanes, as far as it can be read.
+
+        `start` is an item border, `sessions` are those open there.
+        """
+        reader = Reader(self.catalog, segment, start, Sessions(sessions), self._decoding)
+        with suppress(ShipperError):
+            while reader.position < end and (step := reader.step()) is not None:
+                yield step.block
+                if step.ended:
+                    return
 
     def _decoded(self, segment: Segment, offset: int, sessions: Mapping[int, Who]) -> Step | None:
         reader = self._reader_at(segment, offset, sessions)

@@ -9,8 +9,9 @@ from shipper.lane.ledger import Ledgered, Progress
 from shipper.lane.reader import Step
 from shipper.model import Block
 from shipper.refine.sequence import Sequences
-from shipper.refine.sessions import Changes
+from shipper.refine.sessions import Changes, Who
 from shipper.sink import Batch
+from shipper.sink.base import Package
 from shipper.source.segment import UNKNOWN, Segment
 
 
@@ -18,16 +19,21 @@ class Parcel(Struct):
     """Blocks of one segment on their way, with everything that is committed once they arrived."""
 
     segment: Segment
+    start: int  # where in the segment it begins
     blocks: list[Block]
     progress: Progress
     changes: Changes
     sequences: bytes = b""  # as of the last block
     size: int = 0  # plain bytes of the log
+    # Where the sink packs: then the blocks have no records, and the sessions that were open at
+    # `start` are there to read them again.
+    package: Package | None = None
+    sessions: dict[int, Who] = {}
 
     @classmethod
     def begin(cls, segment: Segment, offset: int) -> Parcel:
         """Begin an empty parcel at `offset`."""
-        return cls(segment, [], Progress(ledgered(segment), offset), Changes())
+        return cls(segment, offset, [], Progress(ledgered(segment), offset), Changes())
 
     def add(self, step: Step, kept: Block, filtered: int) -> None:
         """Add a step; `kept` is what the lane's filters left of its block."""
@@ -45,7 +51,7 @@ class Parcel(Struct):
             times = [record.timestamp for record in kept.records[-1:] if record.timestamp]
             progress.newest = max([progress.newest or "", *times]) or None
         if kept.records or kept.defects:
-            self.blocks.append(kept)
+            self.blocks.append(kept if self.package is None else _packed(kept, self.package))
 
     @property
     def moved(self) -> bool:
@@ -60,7 +66,13 @@ class Parcel(Struct):
 
     def batch(self, source: str) -> Batch:
         """Give what the sink gets."""
-        return Batch(self.segment.id, self.segment.path, self.blocks, source)
+        return Batch(self.segment.id, self.segment.path, self.blocks, source, self.package)
+
+
+def _packed(block: Block, package: Package) -> Block:
+    """Put the records into the package; give what is left."""
+    package.add(block)
+    return Block(block.start, block.end, [], [], [], block.defects)
 
 
 def ledgered(segment: Segment) -> Ledgered:

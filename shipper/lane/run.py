@@ -24,6 +24,7 @@ from shipper.lane.reader import Step
 from shipper.model import Span
 from shipper.notices import Filtered, Finished, Lost, Mended, Saved, Taken, Trouble
 from shipper.sink import Receipt, Sink
+from shipper.sink.base import PackingSink
 from shipper.source.segment import UNKNOWN, Segment
 
 # A lane that has nothing to do looks up this often, should a wake-up ever be missed.
@@ -67,6 +68,7 @@ class Lane:
         self._sent: deque[tuple[Parcel, Future[Receipt | None]]] = deque()
         self._arrived: list[Parcel] = []  # acknowledged, not committed; without their blocks
         self._stateful = sink if isinstance(sink, StatefulSink) else None
+        self._packing = sink if isinstance(sink, PackingSink) else None
         self._threads = (
             ThreadPoolExecutor(sink.in_flight, f"{name}-") if sink.in_flight > 1 else None
         )
@@ -194,6 +196,9 @@ class Lane:
             self._send()
         if self._parcel is None:
             self._parcel = Parcel.begin(segment, self._at.get(segment.id, 0))
+            if self._packing is not None:
+                self._parcel.package = self._packing.package(segment.id, segment.path)
+                self._parcel.sessions = dict(self._sessions)
         return self._parcel
 
     def _lose(self, segment: Segment, reason: str) -> None:
@@ -239,7 +244,7 @@ class Lane:
             parcel.progress.records += receipt.new
             parcel.progress.duplicates += receipt.duplicates
             parcel.progress.refused += len(receipt.refusals)
-            parcel.blocks = []
+            parcel.blocks, parcel.package, parcel.sessions = [], None, {}
             arrived.append(parcel)
             count += 1
         if arrived and (everything or self._due(arrived)):

@@ -10,7 +10,7 @@ Anything else that it raises is a defect of the program.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -33,6 +33,14 @@ FAILURES: Final = (
 REFUSALS: Final = ("mapping", "too_large", "invalid", "other")
 
 
+class Package(Protocol):
+    """What a sink has made of the blocks of one batch; `PackingSink.package` begins one."""
+
+    def add(self, block: Block) -> None:
+        """Take the records of the next block; they need not be kept for this sink."""
+        ...
+
+
 class Batch(Struct, frozen=True):
     """Blocks of one segment, in order, to be made durable together."""
 
@@ -40,6 +48,8 @@ class Batch(Struct, frozen=True):
     path: str  # of the file, for people
     blocks: Sequence[Block]
     source: str = ""  # the source's name in the configuration
+    # Where the sink packs: its own form of all the records, which the blocks do not have any more.
+    package: Package | None = None
 
     @property
     def upto(self) -> int:
@@ -48,7 +58,7 @@ class Batch(Struct, frozen=True):
 
     @property
     def count(self) -> int:
-        """Number of records."""
+        """Number of records in the blocks."""
         return sum(len(block.records) for block in self.blocks)
 
 
@@ -58,6 +68,7 @@ class Refusal(NamedTuple):
     offset: int  # of the record's first byte in the segment
     reason: str  # one of REFUSALS
     detail: str  # the target's own words
+    document: bytes = b""  # JSON, as it was sent; where the sink has packed the record
 
 
 class Receipt(Struct, frozen=True):
@@ -115,6 +126,19 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Give up resources; what was delivered stays."""
+        ...
+
+
+@runtime_checkable
+class PackingSink(Protocol):
+    """A sink that packs records while they are in the processor's cache, block by block.
+
+    A batch is then as small as what is sent, and nobody comes back to records that have left the
+    cache meanwhile. Who refused records are is read from the log again.
+    """
+
+    def package(self, segment: str, path: str) -> Package:
+        """Begin a batch of this segment; `deliver` gets it, complete, once or more."""
         ...
 
 

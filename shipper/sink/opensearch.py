@@ -7,26 +7,27 @@ docs/opensearch.md.)
 
 Theory of operation. A batch is one request; too large a body is cut into several. Of an answer,
 each document is settled (new, there already, refused) or to be sent again. If any is, the delivery
-fails as a whole, as the contract says; but the sink remembers which documents of the batch are
-settled, and the next attempt at the same batch carries only the others. Forgetting that (a restart,
-a batch cut elsewhere) costs bandwidth and nothing else.
+fails as a whole, as the contract says; but its package remembers which documents are settled, and
+the next attempt carries only the others. Forgetting that (a restart, a batch cut elsewhere) costs
+bandwidth and nothing else.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final, TypeAlias
-
-from msgspec import Struct
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from shipper.clock import rfc3339
 from shipper.document.ecs import EcsEncoder, Place
 from shipper.errors import MisconfiguredError, ShipperError, UnavailableError
+from shipper.model import Block
 from shipper.notices import Mended, Trouble
 from shipper.sink import opensearch_retention as retention
 from shipper.sink.base import Batch, Receipt, Refusal, Surroundings
 from shipper.sink.opensearch_check import obstacles
+from shipper.sink.opensearch_package import Package
 from shipper.sink.opensearch_settings import OpenSearchSettings
 from shipper.sink.opensearch_setup import Setup
 from shipper.sink.opensearch_steps import troubles
@@ -38,7 +39,6 @@ from shipper.sink.opensearch_wire import (
     halves,
     judged,
     read,
-    without,
 )
 
 if TYPE_CHECKING:
@@ -47,35 +47,8 @@ if TYPE_CHECKING:
 # Under "too many requests" requests become smaller, down to this, and grow again by an eighth each
 # time that one is taken: the server's limits are on bytes in flight.
 BATCH_BYTES_MIN: Final = 256 * 1024
-# Documents whose outcome is remembered for the next attempt: of as many batches as can be under
-# way, and a few that the lane cut anew.
-ATTEMPTS_MAX: Final = 32
 # How often expired indexes are looked for: one call an hour, for a limit in days.
 RETENTION_SECONDS: Final = 3600.0
-
-_Key: TypeAlias = tuple[str, int, int]
-
-
-class _Progress(Struct):
-    """What is settled of one batch; msgspec gives each instance a list of its own."""
-
-    readings: list[Reading] = []
-
-    def settled(self) -> set[int]:
-        """Offsets of the documents that need not be sent again; asked for after a failure only."""
-        settled: set[int] = set()
-        for reading in self.readings:
-            settled.update(reading.new, reading.duplicates)
-            settled.update(refusal.offset for refusal in reading.refusals)
-        return settled
-
-    def receipt(self, size: int) -> Receipt:
-        return Receipt(
-            sum(len(reading.new) for reading in self.readings),
-            sum(len(reading.duplicates) for reading in self.readings),
-            tuple(sorted(each for reading in self.readings for each in reading.refusals)),
-            size,
-        )
 
 
 class OpenSearchSink:
@@ -96,7 +69,6 @@ class OpenSearchSink:
         # Guards the encoder, which is for one thread, and the numbers above. Encoding holds the
         # interpreter anyway; waiting for the server happens outside.
         self._lock = threading.Lock()
-        self._attempts: dict[_Key, _Progress] = {}
         self._troubles: set[str] = set()
         self._retention_due = 0.0
 
@@ -138,68 +110,73 @@ class OpenSearchSink:
     def deliver(self, batch: Batch) -> Receipt:
         """Store a batch. Raises UnavailableError or MisconfiguredError; see `sink.base`."""
         cluster = self._connected()
-        key = (batch.segment, batch.blocks[0].start, batch.upto)
-        with self._lock:
-            progress = self._attempts.pop(key, None) or _Progress()
-        body = self._encoded(batch)
-        size = len(body.lines)
-        if progress.readings:
-            body = without(body, progress.settled())
+        package = self._packed(batch)
         try:
-            failure = self._send(cluster, body, progress)
+            failure = self._send(cluster, package)
         except ShipperError as error:
             failure = error
         if failure is not None:
             self._adapt(failure)
-            self._remember(key, progress)
             raise failure
         self._grow()
         self._retain(cluster)
-        return progress.receipt(size)
+        return package.receipt()
 
-    def _encoded(self, batch: Batch) -> Body:
+    def package(self, segment: str, path: str) -> Package:
+        """Begin a batch; its documents say that they were taken in now."""
         arrival = rfc3339(self._around.clock.now())
-        offsets = [offset for block in batch.blocks for offset in block.starts]
-        place = (batch.segment, batch.path)
+        return Package(partial(self._lines, segment, path, arrival), gzip=self._settings.gzip)
+
+    def _packed(self, batch: Batch) -> Package:
+        if isinstance(batch.package, Package):
+            return batch.package
+        package = self.package(batch.segment, batch.path)
+        for block in batch.blocks:
+            package.add(block)
+        return package
+
+    def _lines(self, segment: str, path: str, arrival: str, block: Block) -> bytes:
+        place = (segment, path)
         with self._lock:
             if self._encoder is None or self._encoder[0] != place:
                 index, instance = self._settings.index, self._around.instance
                 made = EcsEncoder(Place(*place, index=index, instance=instance))
                 self._encoder = (place, made)
             _, encoder = self._encoder
-            lines = b"".join([encoder.bulk(block, arrival) for block in batch.blocks])
-        return Body(lines, offsets)
+            return encoder.bulk(block, arrival)
 
-    def _send(self, cluster: Cluster, body: Body, progress: _Progress) -> ShipperError | None:
-        """Send all of a body; give the error for what has to be sent again."""
+    def _send(self, cluster: Cluster, package: Package) -> ShipperError | None:
+        """Send what is not settled; give the error for what has to be sent again."""
         failure: ShipperError | None = None
+        body = package.unsettled()
         if not body.offsets:
             return None
         pieces = list(fitting(body, self._body_max))
         while pieces:
             piece = pieces.pop(0)
             try:
-                reading = read(cluster.bulk(piece.lines), piece)
+                reading = read(cluster.bulk(piece), piece)
             except StatusError as error:  # 413, and nothing else
-                pieces[:0] = self._smaller(piece, error, progress)
+                pieces[:0] = self._smaller(piece, error, package)
                 continue
             cluster.prove()
-            progress.readings.append(reading)
+            package.readings.append(reading)
             if reading.failure is not None:
                 failure = reading.failure
                 # The rest of the batch would only add to what the server cannot take now.
                 break
         return failure
 
-    def _smaller(self, piece: Body, error: StatusError, progress: _Progress) -> Iterator[Body]:
+    def _smaller(self, piece: Body, error: StatusError, package: Package) -> Iterator[Body]:
         """Cut what something on the way finds too large; a single document is refused."""
         if len(piece.offsets) == 1:
-            refusal = Refusal(piece.offsets[0], "too_large", str(error))
-            progress.readings.append(Reading([], [], [refusal], []))
+            document = piece.split[1].rstrip()
+            refusal = Refusal(piece.offsets[0], "too_large", str(error), document)
+            package.readings.append(Reading([], [], [refusal], []))
             return iter(())
         with self._lock:
             # For good: a proxy's limit does not change by itself.
-            self._body_max = max(min(self._body_max, len(piece.lines) // 2), 1)
+            self._body_max = max(min(self._body_max, piece.size // 2), 1)
             self.batch_bytes = max(min(self.batch_bytes, self._body_max // 2), BATCH_BYTES_MIN)
         return iter(halves(piece))
 
@@ -212,14 +189,6 @@ class OpenSearchSink:
         with self._lock:
             most = min(self._settings.batch_bytes, max(self._body_max // 2, BATCH_BYTES_MIN))
             self.batch_bytes = min(self.batch_bytes + self._settings.batch_bytes // 8, most)
-
-    def _remember(self, key: _Key, progress: _Progress) -> None:
-        if not progress.readings:
-            return
-        with self._lock:
-            while len(self._attempts) >= ATTEMPTS_MAX:
-                del self._attempts[next(iter(self._attempts))]
-            self._attempts[key] = progress
 
     def _retain(self, cluster: Cluster) -> None:
         """Delete expired indexes where that is our job; a failure delays nothing else."""

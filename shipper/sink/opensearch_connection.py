@@ -22,7 +22,7 @@ from shipper.clock import Clock
 from shipper.errors import MisconfiguredError, ShipperError, UnavailableError
 from shipper.sink.opensearch_node import Node
 from shipper.sink.opensearch_settings import Aws, OpenSearchSettings
-from shipper.sink.opensearch_wire import FILTER_PATH, StatusError, judged
+from shipper.sink.opensearch_wire import FILTER_PATH, Body, StatusError, judged
 
 Answered = TypeVar("Answered")
 
@@ -42,15 +42,18 @@ class Cluster:
         self._lock = threading.Lock()
         self._proven = False
 
-    def bulk(self, lines: bytes) -> bytes:
+    def bulk(self, body: Body) -> bytes:
         """Send a bulk request; give the answer, to be read by `wire.read`.
 
         Raises StatusError for 413 alone, UnavailableError or MisconfiguredError for the rest.
         """
+        params = {"filter_path": FILTER_PATH, **self._pipeline}
+        headers = {} if body.plain_size is None else {"content-encoding": "gzip"}
         try:
+            # Not `client.bulk`, which puts a line feed behind what does not end with one: gzip.
             answer: bytes = self._in_turn(
-                lambda node: node.bulk(
-                    body=lines, params={"filter_path": FILTER_PATH, **self._pipeline}
+                lambda node: node.transport.perform_request(
+                    "POST", "/_bulk", params=params, headers=headers, body=body.lines
                 )
             )
         except StatusError as error:

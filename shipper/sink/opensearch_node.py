@@ -68,7 +68,7 @@ class Node(Urllib3HttpConnection):
         target = self.url_prefix + url + (f"?{urlencode(params)}" if params else "")
         sent = {**self.headers, **(headers or {})}
         sent.pop("accept-encoding", None)
-        if body is not None and self.http_compress:
+        if body is not None and self.http_compress and "content-encoding" not in sent:
             body = igzip.compress(body, compresslevel=1)
             sent["content-encoding"] = "gzip"
         if callable(self.http_auth):

@@ -13,6 +13,7 @@ from collections.abc import Container, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
+from isal import isal_zlib
 from msgspec import Struct
 
 from shipper.errors import MisconfiguredError, ShipperError, UnavailableError
@@ -22,6 +23,7 @@ from shipper.sink.base import Refusal
 FILTER_PATH: Final = (
     "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason"
 )
+GZIP: Final = isal_zlib.MAX_WBITS | 16  # with its header and trailer
 # Of a server's words that are kept: a screen's worth.
 DETAIL_MAX: Final = 600
 
@@ -31,11 +33,24 @@ class Body(NamedTuple):
 
     lines: bytes
     offsets: Sequence[int]
+    plain_size: int | None = None  # bytes of the lines, where `lines` is their gzip
+
+    @property
+    def size(self) -> int:
+        """Bytes before compression."""
+        return len(self.lines) if self.plain_size is None else self.plain_size
+
+    @property
+    def split(self) -> list[bytes]:
+        """The lines, two for each offset."""
+        packed = self.plain_size is not None
+        lines = isal_zlib.decompress(self.lines, wbits=GZIP) if packed else self.lines
+        return lines.splitlines(keepends=True)
 
 
 def halves(body: Body) -> tuple[Body, Body]:
     """Cut a body of at least two documents into two."""
-    lines = body.lines.splitlines(keepends=True)
+    lines = body.split
     middle = len(body.offsets) // 2
     return (
         Body(b"".join(lines[: 2 * middle]), body.offsets[:middle]),
@@ -45,7 +60,7 @@ def halves(body: Body) -> tuple[Body, Body]:
 
 def fitting(body: Body, limit: int) -> Iterator[Body]:
     """Cut a body until each piece fits into `limit` bytes, or is one document."""
-    if len(body.lines) <= limit or len(body.offsets) == 1:
+    if body.size <= limit or len(body.offsets) == 1:
         yield body
         return
     for half in halves(body):
@@ -54,7 +69,7 @@ def fitting(body: Body, limit: int) -> Iterator[Body]:
 
 def without(body: Body, settled: Container[int]) -> Body:
     """Leave out the documents at these offsets."""
-    lines = body.lines.splitlines(keepends=True)
+    lines = body.split
     kept = [index for index, offset in enumerate(body.offsets) if offset not in settled]
     return Body(
         b"".join(lines[2 * index] + lines[2 * index + 1] for index in kept),
@@ -140,6 +155,11 @@ def read(answer: bytes, body: Body) -> Reading:
             new.append(offset)
         else:
             _sort(reading, offset, item.create)
+    if reading.refusals:
+        documents = dict(zip(body.offsets, body.split[1::2], strict=True))
+        reading.refusals = [
+            each._replace(document=documents[each.offset].rstrip()) for each in reading.refusals
+        ]
     return reading
 
 

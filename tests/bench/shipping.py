@@ -12,22 +12,25 @@ from bench.http_sink import running
 from shipper.model import Block
 from shipper.refine.sessions import Sessions
 from shipper.sink import Batch, Receipt
+from shipper.sink.base import PackingSink
 from shipper.sink.opensearch import OpenSearchSink, Settings
 
 SEGMENT = "00112233445566778899aabbccddeeff"
 
 
-def batches(blocks: Iterable[Block], size: int) -> Iterator[Batch]:
-    """Cut blocks into batches as a lane does, sessions joined."""
+def batches(blocks: Iterable[Block], sink: PackingSink, size: int) -> Iterator[Batch]:
+    """Cut blocks into batches as a lane does, sessions joined, records packed at once."""
     sessions, waiting = Sessions(), list[Block]()
+    package = sink.package(SEGMENT, "audit.log")
     for block in blocks:
         sessions.join(block.marked.records)
-        waiting.append(block)
+        package.add(block)
+        waiting.append(Block(block.start, block.end, [], [], [], []))
         if block.end - waiting[0].start >= size:
-            yield Batch(SEGMENT, "audit.log", waiting)
-            waiting = []
+            yield Batch(SEGMENT, "audit.log", waiting, package=package)
+            waiting, package = [], sink.package(SEGMENT, "audit.log")
     if waiting:
-        yield Batch(SEGMENT, "audit.log", waiting)
+        yield Batch(SEGMENT, "audit.log", waiting, package=package)
 
 
 def ship(blocks: Iterable[Block], settings: Settings) -> int:
@@ -35,7 +38,7 @@ def ship(blocks: Iterable[Block], settings: Settings) -> int:
     stored, under_way = 0, deque[Future[Receipt]]()
     with closing(OpenSearchSink(settings)) as sink, ThreadPoolExecutor(sink.in_flight) as pool:
         sink.prepare()
-        for batch in batches(blocks, sink.batch_bytes):
+        for batch in batches(blocks, sink, sink.batch_bytes):
             if len(under_way) == sink.in_flight:
                 stored += under_way.popleft().result().new
             under_way.append(pool.submit(sink.deliver, batch))

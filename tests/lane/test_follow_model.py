@@ -17,9 +17,11 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from lane.logs import Log
-from lane.world import Target, World, unavailable
+from lane.world import FaultySink, PackingSink, Target, World, unavailable
 
 from shipper.notices import Lost
+
+KINDS = (PackingSink, FaultySink)  # of the sinks into the two targets
 
 
 class Following(RuleBasedStateMachine):
@@ -35,7 +37,7 @@ class Following(RuleBasedStateMachine):
 
     @initialize(form=st.sampled_from(["json", "xml", "mariadb"]))
     def begin(self, form: str) -> None:
-        self.world = World(self.folder, self.targets)
+        self.world = World(self.folder, self.targets, kinds=KINDS)
         self.log = Log(self.world.log, form)
 
     def teardown(self) -> None:
@@ -181,7 +183,9 @@ class Following(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         self.world.crash()
-        self.world = World(self.folder, self.targets, self.world.clock)
+        self.world = World(
+            self.folder, self.targets, self.world.clock, kinds=[PackingSink, FaultySink]
+        )
 
 
 TestFollowing = pytest.mark.timeout(600)(Following.TestCase)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from lane.logs import XML_HEADER, Log, json_row
-from lane.world import Target, World, unavailable
+from lane.world import FaultySink, PackingSink, Target, World, unavailable
 
 from shipper.errors import MisconfiguredError, UnavailableError
 from shipper.lane.dead_letters import DeadLetters, Letter
@@ -24,9 +24,9 @@ def target() -> Target:
     return Target()
 
 
-@pytest.fixture
-def world(tmp_path: Path, target: Target) -> World:
-    return World(tmp_path, [target])
+@pytest.fixture(params=[FaultySink, PackingSink])
+def world(tmp_path: Path, target: Target, request: pytest.FixtureRequest) -> World:
+    return World(tmp_path, [target], kinds=[request.param])
 
 
 def test_an_outage_is_waited_out_and_told_once(world: World, target: Target) -> None:
@@ -95,6 +95,40 @@ def test_refused_records_lie_in_the_dead_letters_and_their_neighbours_are_delive
     assert [(notice.records, notice.reason) for notice in world.told(Refused)] == [(2, "mapping")]
     cursor = world.source.state.cursors()["sink0"].popitem()[1]
     assert (cursor.records, cursor.refused) == (5, 2)
+
+
+def test_a_refused_record_is_read_again_with_the_sessions_of_its_time(
+    tmp_path: Path, target: Target
+) -> None:
+    """The end of a session does not say whose it was; by then another has its number."""
+    world = World(tmp_path, [target], kinds=[PackingSink])
+    log = Log(world.log)
+    log.write(3)
+    world.ship()
+    world.sinks[0].refuse = lambda record: record.name == "Quit"
+    log.write_text(
+        "".join(
+            json_row(1).replace('"u1"', user).replace('"Connect"', name)
+            for user, name in (('""', '"Quit"'), ('"eve"', '"Connect"'), ('""', '"Quit"'))
+        )
+    )
+    world.ship()
+    letters = list(world.source.dead_letters.read())
+    assert [letter.audit_record().user for letter in letters] == ["u1", "eve"]
+    assert [letter.document for letter in letters] == [None, None]
+
+
+def test_what_was_refused_is_kept_even_where_the_log_is_cut_away_meanwhile(
+    tmp_path: Path, target: Target
+) -> None:
+    world = World(tmp_path, [target], kinds=[PackingSink])
+    log = Log(world.log)
+    world.sinks[0].refuse = lambda record: record.user == "u2"
+    world.sinks[0].before = [lambda _batch: log.truncate()]
+    log.write(4)
+    world.ship()
+    (letter,) = world.source.dead_letters.read()
+    assert (letter.record, letter.document) == (None, {"who": "u2"})
 
 
 def test_a_crash_between_delivery_and_commit_repeats_no_more_than_that_delivery(

@@ -155,18 +155,15 @@ class Counting(FaultySink):
         self.count = int(state)
 
 
-def counting(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[World, Counting]:
-    monkeypatch.setattr("lane.world.FaultySink", Counting)
-    world = World(folder, [Target()])
+def counting(folder: Path) -> tuple[World, Counting]:
+    world = World(folder, [Target()], kinds=[Counting])
     (sink,) = world.sinks
     assert isinstance(sink, Counting)
     return world, sink
 
 
-def test_counts_are_committed_when_there_is_nothing_more_to_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world, sink = counting(tmp_path, monkeypatch)
+def test_counts_are_committed_when_there_is_nothing_more_to_read(tmp_path: Path) -> None:
+    world, sink = counting(tmp_path)
     Log(world.log).write(ROWS)
     world.ship()
     assert sink.count == ROWS
@@ -181,23 +178,21 @@ def test_what_was_counted_and_not_committed_is_counted_again(
 ) -> None:
     """The process dies at any moment: the count is that of the committed position."""
     monkeypatch.setattr("shipper.lane.run.COMMIT_BYTES", 300_000)
-    world, _ = counting(tmp_path, monkeypatch)
+    world, _ = counting(tmp_path)
     Log(world.log).write(ROWS)
     world.source.catalog.poll()
     for _ in range(turns):
         world.source.lanes[0].turn()
     world.crash()
-    after, sink = counting(tmp_path, monkeypatch)
+    after, sink = counting(tmp_path)
     assert sink.count < ROWS
     after.ship()
     assert sink.count == ROWS
 
 
-def test_a_delivery_in_which_something_was_found_is_committed_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_delivery_in_which_something_was_found_is_committed_at_once(tmp_path: Path) -> None:
     """The findings log knows again what one delivery brought, and no more than that."""
-    world, sink = counting(tmp_path, monkeypatch)
+    world, sink = counting(tmp_path)
     sink.finds = True
     Log(world.log).write(ROWS)
     world.ship()

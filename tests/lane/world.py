@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from clocks import FakeClock
 
 from shipper.app.source import RunningSource
 from shipper.config import Config
 from shipper.errors import UnavailableError
+from shipper.model import Block
 from shipper.notices import Notice
 from shipper.sink import Batch, Receipt, Refusal, Sink
 from shipper.sink.jsonl import Settings as JsonlSettings
@@ -48,10 +51,12 @@ class FaultySink:
         if self.before:
             self.before.pop(0)(batch)
         new, duplicates, refusals = 0, 0, []
-        for block in batch.blocks:
+        packed = isinstance(batch.package, Kept)
+        for block in batch.package.blocks if isinstance(batch.package, Kept) else batch.blocks:
             for record, start in zip(block.records, block.starts, strict=True):
                 if self.refuse(record):
-                    refusals.append(Refusal(start, "mapping", "no such field"))
+                    document = msgspec.json.encode({"who": record.user}) if packed else b""
+                    refusals.append(Refusal(start, "mapping", "no such field", document))
                     continue
                 duplicates += self.target.held[batch.segment, start]
                 new += not self.target.held[batch.segment, start]
@@ -64,6 +69,23 @@ class FaultySink:
 
     def close(self) -> None:
         pass
+
+
+class Kept:
+    """A package that keeps the blocks that it gets."""
+
+    def __init__(self) -> None:
+        self.blocks: list[Block] = []
+
+    def add(self, block: Block) -> None:
+        self.blocks.append(block)
+
+
+class PackingSink(FaultySink):
+    """The same for a sink that packs."""
+
+    def package(self, _segment: str, _path: str) -> Kept:
+        return Kept()
 
 
 def unavailable(_batch: Batch) -> None:
@@ -83,14 +105,18 @@ class World:
         targets: Sequence[Target],
         clock: FakeClock | None = None,
         in_flight: int = 1,
+        kinds: Sequence[type[FaultySink]] = (FaultySink,),
         **settings: Any,
     ) -> None:
+        """`kinds`: of the sinks into the targets, in turn."""
         OPENED.append(self)
         self.clock = clock or FakeClock()
         self.notices: list[Notice] = []
         self.log = folder / "logs" / "audit.log"
         self.log.parent.mkdir(exist_ok=True)
-        self.sinks = [FaultySink(target, in_flight) for target in targets]
+        self.sinks = [
+            kind(target, in_flight) for target, kind in zip(targets, cycle(kinds), strict=False)
+        ]
         file = FileSettings(name="main", path=str(self.log), settle_seconds=SETTLE, **settings)
         sinks = [JsonlSettings(name=f"sink{index}", path="-") for index in range(len(targets))]
         config = Config(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from shipper.model import CONNECT, AuditRecord, Block, Defect, Reason, Span
-from shipper.sink import Batch
+from shipper.sink import Batch, Sink
+from shipper.sink.base import PackingSink
 
 SEGMENT = "00112233445566778899aabbccddeeff"
 
@@ -28,6 +29,17 @@ def batch(*records: AuditRecord, start: int = 0, segment: str = SEGMENT) -> Batc
     ends = [offset + 10 for offset in starts]
     block = Block(start, start + 10 * len(records), list(records), starts, ends, [])
     return Batch(segment, "audit.log", [block])
+
+
+def packed(batch: Batch, sink: Sink) -> Batch:
+    """Give the batch as a lane gives it to this sink, if it packs."""
+    if not isinstance(sink, PackingSink):
+        return batch
+    package, left = sink.package(batch.segment, batch.path), []
+    for block in batch.blocks:
+        package.add(block)
+        left.append(Block(block.start, block.end, [], [], [], block.defects))
+    return Batch(batch.segment, batch.path, left, batch.source, package)
 
 
 def defective(start: int = 0) -> Batch:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable
 
 from clocks import FakeClock
+from sink.blocks import packed
 
 from shipper.errors import UnavailableError
 from shipper.sink import Batch, Receipt, Sink
@@ -17,8 +18,8 @@ FIRST_SECONDS, MOST_SECONDS = 1.0, 60.0
 def drive(sink: Sink, batches: Iterable[Batch], clock: FakeClock) -> list[Receipt]:
     """Deliver batches in order, each until it is acknowledged."""
     receipts, stop = [], threading.Event()
-    for batch in batches:
-        seconds = FIRST_SECONDS
+    for plain in batches:
+        seconds, batch = FIRST_SECONDS, packed(plain, sink)
         while True:
             try:
                 receipts.append(sink.deliver(batch))

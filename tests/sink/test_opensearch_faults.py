@@ -310,7 +310,7 @@ def test_too_large_a_request_is_split_and_too_large_a_record_refused(
     with closing(behind(rig, between)) as sink:
         receipt = sink.deliver(batch(*records))
         assert (receipt.new, receipt.duplicates) == (99, 0)
-        ((offset, reason, detail),) = receipt.refusals
+        ((offset, reason, detail, _),) = receipt.refusals
         assert (offset, reason) == (370, "too_large")
         assert "413" in detail
         before = len(between.bulks)
@@ -346,9 +346,10 @@ def test_one_bad_record_of_a_thousand_is_refused_and_later_replayed(rig: OpenSea
         sink.prepare()
         receipt = sink.deliver(batch(*records))
         assert (receipt.new, receipt.duplicates) == (999, 0)
-        ((offset, _, detail),) = receipt.refusals
+        ((offset, _, detail, document),) = receipt.refusals
         assert offset == 5000
         assert "not this one" in detail
+        assert orjson.loads(document)["user"]["name"] == "poison"
         rig.server.call("PUT", f"/_ingest/pipeline/{pipeline}", {"processors": []})
         # A replay sends the record at its old place; the whole batch does no harm either.
         assert sink.deliver(batch(records[500], start=5000)).new == 1
@@ -367,7 +368,7 @@ def test_a_mapping_that_contradicts_refuses_the_record_and_no_other(rig: OpenSea
         sink.prepare()
         receipt = sink.deliver(batch(*records))
     assert receipt.new == 999
-    ((offset, reason, detail),) = receipt.refusals
+    ((offset, reason, detail, _),) = receipt.refusals
     assert (offset, reason) == (30, "mapping")
     assert "mysql.audit.table" in detail
 

@@ -47,7 +47,7 @@ def test_every_outcome_has_its_place() -> None:
         body(5),
     )
     assert (reading.new, reading.duplicates, reading.again) == ([0], [10], [30, 40])
-    ((offset, reason, detail),) = reading.refusals
+    ((offset, reason, detail, _),) = reading.refusals
     assert (offset, reason) == (20, "mapping")
     assert "failed to parse field [x]" in detail
     assert isinstance(reading.failure, UnavailableError)

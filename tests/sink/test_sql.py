@@ -185,7 +185,7 @@ def test_a_record_that_the_server_never_takes_is_refused_alone(rig: SqlRig) -> N
     with opened(rig) as store:
         receipt = store.deliver(batch(*[failed_login()] * 7, nested(150), *[failed_login()] * 8))
         assert (receipt.new, receipt.duplicates) == (15, 0)
-        ((offset, reason, detail),) = receipt.refusals
+        ((offset, reason, detail, _),) = receipt.refusals
         assert (offset, reason) == (70, "invalid")
         assert detail.startswith("3157 " if rig.mysql else "4040 ")
         assert store.position(SEGMENT) == 160
@@ -200,7 +200,7 @@ def test_a_batch_is_split_below_the_servers_packet_and_stays_one_transaction(rig
             large = query("x" * 100_000)
             records = [*(query("y" * 10_000) for _ in range(10)), large, failed_login()]
             receipt = store.deliver(batch(*records))
-        ((offset, reason, detail),) = receipt.refusals
+        ((offset, reason, detail, _),) = receipt.refusals
         assert (receipt.new, offset, reason) == (11, 100, "too_large")
         assert "max_allowed_packet is 65536" in detail
     finally:

@@ -14,7 +14,7 @@ from pathlib import Path
 from sink.rigs import fluentd, syslog
 from sink.rigs.base import Rig
 from sink.rigs.files import jsonl, sqlite
-from sink.rigs.opensearch import opensearch
+from sink.rigs.opensearch import opensearch, opensearch_packed
 from sink.rigs.sql import on_mariadb, on_mysql
 
 RIGS: dict[str, Callable[[Path], AbstractContextManager[Rig]]] = {
@@ -31,6 +31,7 @@ RIGS: dict[str, Callable[[Path], AbstractContextManager[Rig]]] = {
     "syslog:unix": syslog.unix,
     "syslog:unix-stream": syslog.unix_stream,
     "opensearch": opensearch,
+    "opensearch:packed": opensearch_packed,
 }
 
 __all__ = ["RIGS", "Rig"]

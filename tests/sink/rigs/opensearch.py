@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from servers.opensearch import OpenSearch, shared
+from sink.blocks import packed
 from sink.rigs.base import Rig
 
-from shipper.sink import Sink, Surroundings, make_sink
-from shipper.sink.opensearch import Settings
+from shipper.sink import Batch, Receipt, Sink, Surroundings, make_sink
+from shipper.sink.opensearch import OpenSearchSink, Settings
 
 
 class OpenSearchRig(Rig):
@@ -72,6 +73,29 @@ class OpenSearchRig(Rig):
 @contextmanager
 def opensearch(_folder: Path) -> Iterator[OpenSearchRig]:
     rig = OpenSearchRig(shared("core"))
+    try:
+        yield rig
+    finally:
+        rig.remove()
+
+
+class PackedSink(OpenSearchSink):
+    """The sink with every batch packed beforehand, as a lane does."""
+
+    def deliver(self, batch: Batch) -> Receipt:
+        return super().deliver(packed(batch, self))
+
+
+class PackedRig(OpenSearchRig):
+    """The same target, for batches as lanes give them."""
+
+    def sink(self, surroundings: Surroundings | None = None, **changes: Any) -> Sink:
+        return PackedSink(self.settings(**changes), surroundings)
+
+
+@contextmanager
+def opensearch_packed(_folder: Path) -> Iterator[OpenSearchRig]:
+    rig = PackedRig(shared("core"))
     try:
         yield rig
     finally:
