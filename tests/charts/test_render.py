@@ -196,6 +196,13 @@ def test_log() -> None:
     ]
 
 
+def test_the_state_stays_where_it_is_when_the_log_lies_elsewhere() -> None:
+    mounts = container("bitnami-mysql", log={"volume": "logs", "subPath": ""})["volumeMounts"]
+    assert mounts[0]["name"] == "logs"
+    state = {"name": "data", "mountPath": "/var/lib/audit-shipper", "subPath": "audit-shipper"}
+    assert state in mounts
+
+
 def test_user_and_group() -> None:
     context = container(user=7, group=8)["securityContext"]
     assert (context["runAsUser"], context["runAsGroup"]) == (7, 8)
@@ -235,7 +242,7 @@ def test_env() -> None:
 def test_a_changed_configuration_changes_the_checksum() -> None:
     def annotations(**values: Any) -> dict[str, str]:
         made = workload("statefulset", paste(render(side(**values)), "statefulset"))
-        found: dict[str, str] = made["spec"]["template"]["metadata"]["annotations"] or {}
+        found: dict[str, str] = made["spec"]["template"]["metadata"].get("annotations", {})
         return found
 
     def config(level: str) -> dict[str, Any]:
@@ -290,6 +297,24 @@ def test_labels_are_everywhere() -> None:
         "networkPolicy": {"enabled": True, "egress": [{}]},
     }
     assert all(e["metadata"]["labels"]["team"] == "dba" for e in render(everything))
+
+
+def test_a_label_that_is_said_twice_stands_once() -> None:
+    """Helm takes a key that stands twice; kustomize, and with it what calls it, does not."""
+    more = {"labels": {"release": "b"}}
+    everywhere = {"release": "a", "app.kubernetes.io/name": "mine"}
+    text = template({"labels": everywhere, "podMonitor": {**more, "enabled": True}})
+    monitor = next(each for each in text.split("\n---\n") if "kind: PodMonitor" in each)
+    assert re.findall(r"^    (?:release|app.kubernetes.io/name): .*$", monitor, re.MULTILINE) == [
+        "    app.kubernetes.io/name: mine",
+        "    release: b",
+    ]
+
+
+def test_dashboards_may_have_no_label() -> None:
+    values = {"dashboards": {"enabled": True, "labels": {"grafana_dashboard": None}}}
+    made = only(render(values), "ConfigMap", "-logins")
+    assert "grafana_dashboard" not in made["metadata"]["labels"]
 
 
 def test_pod_monitor() -> None:

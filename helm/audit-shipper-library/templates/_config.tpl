@@ -22,7 +22,7 @@ checksum/audit-shipper: {{ include "audit-shipper.configChecksum" . }}
 
 {{/* Labels that the PodMonitor and the NetworkPolicy of the application chart select by. */}}
 {{- define "audit-shipper.podLabels" -}}
-audit-shipper: {{ include "audit-shipper.fullname" . }}
+audit-shipper: {{ include "audit-shipper.fullname" . | toYaml }}
 {{- end }}
 
 {{- define "audit-shipper.port" -}}
