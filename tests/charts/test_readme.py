@@ -54,16 +54,7 @@ def test_every_fragment_is_listed() -> None:
     defined = set()
     for path in (LIBRARY / "templates").glob("*.tpl"):
         defined |= set(re.findall(r'define "(audit-shipper\.[A-Za-z]+)"', path.read_text()))
-    inner = {
-        "containerBody",
-        "claimSpec",
-        "configName",
-        "fullname",
-        "host",
-        "hosts",
-        "image",
-        "port",
-    }
+    inner = {"check", "claimSpec", "containerBody", "fullname", "host", "hosts", "image", "port"}
     inner |= {"probes", "scheme", "securityContext"}
     shown = set(
         re.findall(

@@ -1,5 +1,6 @@
 {{/* The configuration as it is: what the values say over what the host makes sensible. */}}
 {{- define "audit-shipper.config" -}}
+{{- include "audit-shipper.check" . -}}
 {{- $host := include "audit-shipper.host" . | fromYaml -}}
 {{- $source := dict "type" "file" "path" (printf "%s/%s" $host.mountPath $host.file) -}}
 {{- if $host.name }}{{ $_ := set $source "name" $host.name }}{{ end -}}
