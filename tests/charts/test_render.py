@@ -317,48 +317,6 @@ def test_dashboards_may_have_no_label() -> None:
     assert "grafana_dashboard" not in made["metadata"]["labels"]
 
 
-def test_pod_monitor() -> None:
-    assert not of_kind(render(), "PodMonitor")
-    values = {"podMonitor": {"enabled": True, "labels": {"release": "p"}, "interval": "7s",
-                             "scrapeTimeout": "5s", "sampleLimit": 9}}  # fmt: skip
-    made = render(values)
-    monitor = only(made, "PodMonitor")
-    pod = workload("statefulset", paste(made, "statefulset"))
-    labels = pod["spec"]["template"]["metadata"]["labels"]
-    assert monitor["spec"]["selector"]["matchLabels"].items() <= labels.items()
-    assert monitor["metadata"]["labels"]["release"] == "p"
-    assert monitor["spec"]["sampleLimit"] == 9
-    endpoint = monitor["spec"]["podMetricsEndpoints"][0]
-    assert endpoint == {
-        "path": "/metrics",
-        "interval": "7s",
-        "scrapeTimeout": "5s",
-        "port": "audit-metrics",
-    }
-    assert endpoint["port"] == sidecar(pod)["ports"][0]["name"]
-
-
-def test_pod_monitor_with_password_and_tls() -> None:
-    login = {key: {"name": "s", "key": key} for key in ("username", "password")}
-    http = {"tls_certificate": "/c", "tls_key": "/k"}
-    values = {"podMonitor": {"enabled": True, "basicAuth": login}, **side(config={"http": http})}
-    endpoint = only(render(values), "PodMonitor")["spec"]["podMetricsEndpoints"][0]
-    assert endpoint["basicAuth"] == login
-    assert endpoint["scheme"] == "https"
-
-
-def test_pod_monitor_where_the_port_has_no_name() -> None:
-    values = {"podMonitor": {"enabled": True}, **side(host="mariadb-operator")}
-    endpoint = only(render(values), "PodMonitor")["spec"]["podMetricsEndpoints"][0]
-    assert "port" not in endpoint
-    assert endpoint["relabelings"][1]["replacement"] == "$1:9619"
-
-
-def test_pod_monitor_needs_the_endpoint() -> None:
-    values = {"podMonitor": {"enabled": True}, **side(config={"http": None})}
-    assert "needs sidecar.config.http" in try_template(values).stderr
-
-
 def _rule_files() -> dict[str, Any]:
     folder = ROOT / "alert-rules" / "prometheus"
     found = {
