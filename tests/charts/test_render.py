@@ -351,12 +351,33 @@ def test_rules_can_be_left_out_and_changed() -> None:
 
 
 def test_rules_labels_and_runbooks() -> None:
-    values = {"rules": {"enabled": True, "labels": {"release": "p"}, "runbookBase": "https://r/"}}
+    values = {"rules": {"enabled": True, "labels": {"release": "p"}}}
     made = of_kind(render(values), "PrometheusRule")
     assert all(each["metadata"]["labels"]["release"] == "p" for each in made)
-    urls = [rule["annotations"]["runbook_url"] for rule in _alerts(values["rules"]).values()]
+
+
+@pytest.mark.parametrize("base", ["https://r/x", "https://r/x/"])
+def test_runbooks_are_found_with_and_without_a_slash(base: str) -> None:
+    urls = [r["annotations"]["runbook_url"] for r in _alerts({"runbookBase": base}).values()]
     assert urls
-    assert all(url.startswith("https://r/docs/runbooks/") for url in urls)
+    assert all(url.startswith("https://r/x/docs/runbooks/") for url in urls)
+
+
+@pytest.mark.parametrize("base", ["https://r/x", "https://r/x/"])
+def test_links_of_dashboards_lead_to_the_runbooks(base: str) -> None:
+    """`docs/runbooks` alone, as the files have it, is a path on Grafana's own server."""
+    files = {p.name: p.read_text() for p in (ROOT / "dashboards" / "grafana").glob("*.json")}
+    made = render({"dashboards": {"enabled": True}, "rules": {"runbookBase": base}})
+    for name, text in files.items():
+        board = only(made, "ConfigMap", f"-{name.removesuffix('.json')}")["data"][name]
+        constants = {each["name"]: each["query"] for each in _variables(board)}
+        assert constants["runbooks"] == "https://r/x/docs/runbooks"
+        assert board.replace("https://r/x/", "") == text
+
+
+def _variables(board: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(board)["templating"]["list"]
+    return found
 
 
 @pytest.mark.parametrize("values", [{"disabled": ["Nope"]}, {"overrides": {"Nope": {}}}])
