@@ -113,7 +113,7 @@ def test_all_of_it_is_said_at_once() -> None:
     assert "config.http.port" in said
 
 
-NO_PROBES = {"startup": None, "liveness": None, "readiness": None}
+NO_PROBES = {"liveness": None}
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,7 @@ def test_the_daemon_takes_the_configuration(host: str) -> None:
     config = load(shipper_yaml(render(side(host=host))), ENV, lambda _path: "")
     assert config.instance == "db/mysql-0"
     assert config.state == "/var/lib/audit-shipper"
+    assert config.refused_retry_seconds == 60
     assert len(config.sources) == 1
 
 
@@ -266,9 +267,12 @@ def test_resources() -> None:
 
 
 def test_probes() -> None:
-    probes = {"startup": None, "liveness": {"periodSeconds": 3}, "readiness": {"periodSeconds": 4}}
+    assert "startupProbe" not in container()  # MySQL would wait for it
+    probes = {"startup": {"failureThreshold": 9}, "liveness": {"periodSeconds": 3},
+              "readiness": {"periodSeconds": 4}}  # fmt: skip
     made = container(probes=probes)
-    assert "startupProbe" not in made
+    assert made["startupProbe"]["httpGet"]["path"] == "/livez"
+    assert made["startupProbe"]["failureThreshold"] == 9
     assert made["livenessProbe"]["httpGet"]["path"] == "/livez"
     assert made["livenessProbe"]["periodSeconds"] == 3
     assert made["readinessProbe"]["httpGet"]["path"] == "/readyz"

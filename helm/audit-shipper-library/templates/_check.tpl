@@ -79,7 +79,7 @@ anything is rendered; what the daemon itself would say of its configuration is l
 config.http.port: with 0 it is any free one, which nobody finds
 {{- end }}
 {{- $probes := and (not $host.bare) (or .Values.probes.startup .Values.probes.liveness .Values.probes.readiness) -}}
-{{- $why := "set probes.startup, probes.liveness and probes.readiness to null" -}}
+{{- $why := "set all probes to null" -}}
 {{- if and $probes (regexMatch "^(127\\.|localhost$|::1$)" ($http.host | default "")) }}
 {{ printf "config.http.host: kubelet does not reach %s; leave it out, or %s" $http.host $why }}
 {{- end }}
