@@ -505,7 +505,3 @@ def test_a_wrong_value_is_refused(values: dict[str, Any], named: str) -> None:
     run = try_template(values)
     assert run.returncode != 0
     assert re.search(named, run.stderr), run.stderr
-
-
-def test_bootstrap_needs_an_index() -> None:
-    assert "no opensearch to set up" in try_template({"bootstrap": {"enabled": True}}).stderr
