@@ -96,6 +96,22 @@ MISFITS: list[tuple[dict[str, Any], str]] = [
         "the name os is taken",
     ),
     ({"env": [{"name": "POD_NAME", "value": "x"}]}, "env: the name POD_NAME is taken"),
+    (
+        {"config": {"sinks": [{"type": "metrics"}, {"type": "metrics"}]}},
+        "config.sinks: the name metrics is taken",
+    ),
+    (
+        {
+            "config": {
+                "sources": [
+                    {"type": "file", "path": LOG},
+                    {"type": "syslog", "udp": "0.0.0.0:514", "name": "file"},
+                ]
+            }
+        },
+        "config.sources: the name file is taken",
+    ),
+    ({"config": {"workers": 2}}, "config.workers: each has a port of its own"),
     ({"config": {"http": {"port": 0}}}, "config.http.port: with 0"),
     ({"config": {"http": {"host": "127.0.0.1"}}}, "kubelet does not reach 127.0.0.1"),
     ({"config": {"http": TLS | {"tls_client_ca": "/ca"}}}, "kubelet has no certificate"),

@@ -53,7 +53,10 @@ anything is rendered; what the daemon itself would say of its configuration is l
 {{- end }}
 {{- end }}
 
-{{/* Percona's operators leave out what has a name that is taken, and say so in their own log only. */}}
+{{/*
+Percona's operators leave out what has a name that is taken, and say so in their own log only. Sources
+and sinks are named for their type where nothing else is said; the daemon would not start.
+*/}}
 {{- define "audit-shipper.check.names" -}}
 {{- $taken := list "config" "state" "tmp" -}}
 {{- range concat .Values.secrets .Values.configMaps }}
@@ -61,6 +64,16 @@ anything is rendered; what the daemon itself would say of its configuration is l
 {{ printf "secrets, configMaps: the name %s is taken" .name }}
   {{- end }}
   {{- $taken = append $taken .name }}
+{{- end }}
+{{- range $kind := list "sources" "sinks" }}
+  {{- $taken = list }}
+  {{- range index $.Values.config $kind }}
+    {{- $name := .name | default .type }}
+    {{- if has $name $taken }}
+{{ printf "config.%s: the name %s is taken" $kind $name }}
+    {{- end }}
+    {{- $taken = append $taken $name }}
+  {{- end }}
 {{- end }}
 {{- $taken = list "POD_NAME" "POD_NAMESPACE" -}}
 {{- range .Values.env }}
@@ -77,6 +90,9 @@ anything is rendered; what the daemon itself would say of its configuration is l
 {{- $http := .Values.config.http | default dict -}}
 {{- if and (hasKey $http "port") (eq ($http.port | toString) "0") }}
 config.http.port: with 0 it is any free one, which nobody finds
+{{- end }}
+{{- if and .Values.config.http (gt (.Values.config.workers | default 1 | int) 1) }}
+config.workers: each has a port of its own, and the pod shows the first alone; leave it at 1
 {{- end }}
 {{- $probes := and (not $host.bare) (or .Values.probes.startup .Values.probes.liveness .Values.probes.readiness) -}}
 {{- $why := "set all probes to null" -}}
