@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 import urllib.request
 from pathlib import Path
@@ -96,5 +97,20 @@ def test_a_bad_configuration_meanwhile_changes_nothing(refused: Refused) -> None
         running.says("the configuration stays as it was")
         refused.foreign.unlink()
         until(lambda: 'sink="archive"} 1.0' in _up(refused.get("/metrics")))
+        assert running.stop() == 0
+    refused.log.close()
+
+
+def test_a_reload_whose_target_refuses_goes_back_all_the_same(refused: Refused) -> None:
+    good = refused.folder / "mine.db"
+    refused.configure(good, seconds=60)
+    with daemon(refused.config) as running:
+        running.says("opened")
+        until(lambda: 'sink="archive"} 1.0' in _up(refused.get("/metrics")))
+        refused.configure(refused.foreign, seconds=60)
+        running.signal(signal.SIGHUP)
+        running.says("the configuration stays as it was")
+        refused.log.write(5)
+        until(lambda: refused.records(good) >= 15)
         assert running.stop() == 0
     refused.log.close()
