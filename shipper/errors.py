@@ -12,7 +12,8 @@
 
 Bad input is data (`model.Defect`), not an exception: `MalformedError` never leaves the decoders.
 The difference between Unavailable and Misconfigured is for the operator: the first is retried for
-ever, the second ends the process with a status of its own, so that somebody looks.
+ever, the second ends the process with a status of its own, so that somebody looks (or, where the
+configuration says so, is told and asked again).
 """
 
 from __future__ import annotations

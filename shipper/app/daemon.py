@@ -1,20 +1,17 @@
-"""The daemon: sources started, signals answered, everything brought to an orderly end."""
+"""The daemon: sources started, wishes answered, everything brought to an orderly end."""
 
 from __future__ import annotations
 
-import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from enum import Enum
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from queue import SimpleQueue
-from types import FrameType
-from typing import Any, Final
+from queue import Empty, SimpleQueue
+from typing import Final
 
 from shipper.app.lock import StateLock
 from shipper.app.observation import Observation
 from shipper.app.source import Remainder, RunningSource
+from shipper.app.wishes import Wish
 from shipper.clock import Clock
 from shipper.config import Config, name_of
 from shipper.errors import MisconfiguredError, ShipperError, UsageError
@@ -30,14 +27,6 @@ LOOK_SECONDS: Final = 0.05
 TRIAL_SECONDS: Final = 60.0
 # Settings of what outlives a reload: lock, records' identity, processes, endpoint, our own files.
 FIXED: Final = ("state", "instance", "workers", "http", "log", "alerts")
-
-
-class Wish(Enum):
-    """What somebody outside wants."""
-
-    DRAIN = "drain"  # SIGTERM, SIGINT
-    RELOAD = "reload"  # SIGHUP
-    FAIL = "fail"  # a thread ended with an error
 
 
 class Daemon:
@@ -65,6 +54,8 @@ class Daemon:
         self._ended = 0  # sources that have no more input
         self._former: Config | None = None  # what a configuration on trial replaced
         self._trial_end = 0.0
+        self._ask_again: float | None = None  # when a target that refused us is asked once more
+        self._told: list[BaseException] = []  # refusals that are waited out
 
     def wish(self, wish: Wish) -> None:
         """Ask for something; from a signal handler or another thread."""
@@ -78,16 +69,27 @@ class Daemon:
         lock = StateLock(Path(self._config.state), self._lock)
         try:
             self._start()
-            while (wish := self._wishes.get()) is not Wish.DRAIN:
+            while (wish := self._next_wish()) is not Wish.DRAIN:
                 if wish is Wish.RELOAD:
                     self._replace()
+                elif wish is Wish.ASK_AGAIN:
+                    self._begin_anew()
                 self._answer_failure()
             return self._drain()
         finally:
             self._halt()
             lock.close()
 
+    def _next_wish(self) -> Wish:
+        if self._ask_again is None:
+            return self._wishes.get()
+        try:
+            return self._wishes.get(timeout=max(0.0, self._ask_again - self._clock.monotonic()))
+        except Empty:
+            return Wish.ASK_AGAIN
+
     def _start(self) -> None:
+        self._ask_again, self._told = None, []
         for settings in self._config.sources:
             findings = None
             if wanting := self._config.alert_sinks_of(settings):
@@ -115,18 +117,49 @@ class Daemon:
         if self._ended == len(self._config.sources):  # what is detected in them has no end
             self.wish(Wish.DRAIN)
 
+    def _failures(self) -> list[BaseException]:
+        return [error for source in self._sources for error in source.failed]
+
     def _failure(self) -> BaseException | None:
-        return next((error for source in self._sources for error in source.failed), None)
+        """Give what ended a thread and is not waited out."""
+        waits_out = self._config.waits_out
+        return next((error for error in self._failures() if not waits_out(error)), None)
 
     def _answer_failure(self) -> None:
-        """Go back to the former configuration where the one on trial is refused, else raise."""
-        error, former = self._failure(), self._former
-        if error is None:
-            return
+        """Go back to the former configuration where the one on trial is refused, wait, or raise."""
+        failures, former = self._failures(), self._former
         trial = former is not None and self._clock.monotonic() < self._trial_end
-        if former is None or not trial or not isinstance(error, MisconfiguredError):
+        refusal = next((each for each in failures if isinstance(each, MisconfiguredError)), None)
+        if former is not None and trial and refusal is not None:
+            self._keep(former, refusal)
+        elif (error := self._failure()) is not None:
             raise error
-        self._keep(former, error)
+        else:
+            for each in failures:
+                self._wait_out(each)
+
+    def _wait_out(self, refusal: BaseException) -> None:
+        """Let the other lanes go on, and ask the target again later."""
+        seconds = self._config.refused_retry_seconds
+        if seconds is None or not isinstance(refusal, ShipperError) or refusal in self._told:
+            return
+        self._told.append(refusal)
+        self._tell(
+            Trouble(refusal.source, refusal.sink, f"{refusal}; asked again in {seconds:g} s")
+        )
+        if self._ask_again is None:
+            self._ask_again = self._clock.monotonic() + seconds
+
+    def _begin_anew(self) -> None:
+        """Start everything again, as a new process would: secrets are read from their files."""
+        try:
+            config = self._fresh()
+        except ShipperError as error:
+            self._tell(Trouble("", "", f"the configuration stays as it was: {error}"))
+            config = self._config
+        self._halt()
+        self._config = config
+        self._start()
 
     def _keep(self, former: Config, error: ShipperError) -> None:
         """Start the former configuration again, if it is not running still."""
@@ -142,11 +175,7 @@ class Daemon:
         """Take a new configuration; keep the old one if the new one is bad or does not start."""
         before = self._config
         try:
-            config = self._reload()
-            changed = [each for each in FIXED if getattr(config, each) != getattr(before, each)]
-            if changed:
-                text = f"{', '.join(changed)} cannot change while running: restart instead"
-                raise UsageError(text)
+            config = self._fresh()
             self._halt()
             self._config = config
             self._start()
@@ -155,6 +184,14 @@ class Daemon:
             return
         self._former, self._trial_end = before, self._clock.monotonic() + TRIAL_SECONDS
         self._observation.metrics.reloaded(good=True)
+
+    def _fresh(self) -> Config:
+        """Read the configuration anew. Raises UsageError."""
+        config, before = self._reload(), self._config
+        changed = [each for each in FIXED if getattr(config, each) != getattr(before, each)]
+        if changed:
+            raise UsageError(f"{', '.join(changed)} cannot change while running: restart instead")
+        return config
 
     def _drain(self) -> list[Remainder]:
         """Ship on until the logs are quiet, or time is up."""
@@ -169,7 +206,7 @@ class Daemon:
                 idle_since = now
             elif now - idle_since >= config.drain_idle_seconds:
                 break
-            if any(source.failed for source in self._sources):
+            if self._failure() is not None:
                 break
             clock.wait(never, LOOK_SECONDS)
         for source in self._sources:
@@ -184,24 +221,3 @@ class Daemon:
         for source in self._sources:  # not before: one may write what another follows
             source.close()
         self._sources = []
-
-
-@contextmanager
-def signals(daemon: Daemon) -> Iterator[None]:
-    """Let SIGTERM and SIGINT drain the daemon, and SIGHUP reload it."""
-    wishes = {
-        signal.SIGTERM: Wish.DRAIN,
-        signal.SIGINT: Wish.DRAIN,
-        signal.SIGHUP: Wish.RELOAD,
-    }
-
-    def answer(number: int, _frame: FrameType | None) -> None:
-        daemon.wish(wishes[signal.Signals(number)])
-
-    before: dict[signal.Signals, Any] = {number: signal.signal(number, answer) for number in wishes}
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, wishes)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -183,7 +183,12 @@ class Observation:
             self.endpoint.close()
 
     def _dead(self) -> list[str]:
-        return [f"{source.name}: {error}" for source in self._sources for error in source.failed]
+        return [
+            f"{source.name}: {error}"
+            for source in self._sources
+            for error in source.failed
+            if not self._config.waits_out(error)
+        ]
 
     def _unready(self) -> list[str]:
         """Say why not; never because of a target: MySQL must not leave its service for that."""

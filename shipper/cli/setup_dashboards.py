@@ -48,7 +48,11 @@ from shipper.terminal import printable
     "environment's AUDIT_SHIPPER_GRAFANA_TOKEN.",
 )
 @click.option("--folder", "title", default="MySQL audit", show_default=True, help="In Grafana.")
-@click.option("--runbooks", default=RUNBOOKS, help="URL under which docs/runbooks can be read.")
+@click.option(
+    "--runbooks",
+    default=RUNBOOKS,
+    help="URL under which docs/runbooks can be read; links of panels lead there.",
+)
 @click.option("--ca-file", type=click.Path(exists=True, dir_okay=False), help="PEM, for both.")
 @click.option(
     "--files",

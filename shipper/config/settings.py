@@ -15,7 +15,7 @@ from shipper.config.document import read_document
 from shipper.config.loader import Choices, Loader
 from shipper.decode import FORMATS
 from shipper.detect import Settings as DetectSettings
-from shipper.errors import ConfigError, UsageError
+from shipper.errors import ConfigError, MisconfiguredError, UsageError
 from shipper.observe.http import HttpSettings
 from shipper.settings import Seconds, Settings
 from shipper.sink import SINKS, SinkSettings
@@ -60,6 +60,11 @@ class Config(Settings, frozen=True, kw_only=True):
     # Kubernetes kills 30 s after it asked.
     drain_idle_seconds: Seconds = 2.0
     drain_seconds: Seconds = 20.0
+    # When a target that refuses us (wrong password, foreign table) is asked again, with this file
+    # and its secrets read anew; the other targets go on meanwhile. Default: the process ends with
+    # status 3, for whoever supervises it. In the pod of a database it must not: a container that
+    # is not ready takes the pod out of its Service.
+    refused_retry_seconds: Annotated[float, Meta(ge=0.1, le=86400)] | None = None
 
     def problems(self) -> Iterator[str]:
         """Say which settings disagree."""
@@ -80,6 +85,10 @@ class Config(Settings, frozen=True, kw_only=True):
         for sink in self.sinks:
             for wanted in sorted(set(sink.sources or ()) - known):
                 yield f"sinks: {name_of(sink)} wants the source {wanted}, which is not there"
+
+    def waits_out(self, error: BaseException) -> bool:
+        """Say whether what ended a thread is no end of the process."""
+        return isinstance(error, MisconfiguredError) and self.refused_retry_seconds is not None
 
     def sinks_of(self, source: SourceSettings) -> list[SinkSettings]:
         """Give the sinks that this source's records go to."""

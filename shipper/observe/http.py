@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -34,9 +35,10 @@ if TYPE_CHECKING:
 class HttpSettings(Settings, frozen=True, kw_only=True):
     """Where and how the endpoint listens."""
 
-    # All addresses: a scrape comes from another machine or pod. Nothing secret is served without
-    # `password`, but user names and addresses are (see the sink `metrics`).
-    host: str = "0.0.0.0"  # noqa: S104 meant
+    # Empty: all addresses, of IPv4 and IPv6, for a scrape comes from another machine or pod.
+    # Nothing secret is served without `password`, but user names and addresses are (see the sink
+    # `metrics`).
+    host: str = ""
     port: Annotated[int, Meta(ge=0, le=65535)] = 9619  # 0: any free one
     # PEM files; both or none. With `tls_client_ca`, clients need a certificate of that authority.
     tls_certificate: str | None = None
@@ -126,9 +128,10 @@ class Endpoint:
         context = _tls(settings)
         handler = _handler(settings, routes)
         try:
-            self._server = _Server((settings.host, settings.port), handler, settings, context)
+            self._server = _Server(handler, settings, context)
         except OSError as error:
-            text = f"cannot listen on {settings.host}:{settings.port}: {error.strerror}"
+            where = settings.host or "all addresses"
+            text = f"cannot listen on {where}, port {settings.port}: {error.strerror}"
             raise MisconfiguredError(f"http: {text}") from error
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.2,), name="http")
         self._thread.daemon = True
@@ -173,16 +176,23 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(
         self,
-        address: tuple[str, int],
         handler: type[BaseHTTPRequestHandler],
         settings: HttpSettings,
         context: ssl.SSLContext | None,
     ) -> None:
-        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        host = settings.host or ("::" if socket.has_dualstack_ipv6() else "0.0.0.0")  # noqa: S104
+        self._both = not settings.host and host == "::"
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._seconds = settings.connection_seconds
         self._free = threading.BoundedSemaphore(settings.connections_max)
         self._context = context
-        super().__init__(address, handler)
+        super().__init__((host, settings.port), handler)
+
+    def server_bind(self) -> None:
+        if self._both:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        # Not HTTPServer's own, which asks the DNS for a name that nobody here uses.
+        TCPServer.server_bind(self)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if not self._free.acquire(blocking=False):

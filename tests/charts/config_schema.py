@@ -132,6 +132,20 @@ def _limits(metadata: tuple[Any, ...], *, is_list: bool) -> Iterator[tuple[str, 
                     yield word, getattr(meta, name)
 
 
+def secret_names() -> set[str]:
+    """Names of all settings that are secrets."""
+    found: set[str] = set()
+    todo: list[Any] = [Config]
+    while todo:
+        hint = todo.pop()
+        todo += _CHOICES.get(hint, {}).values() or get_args(hint)
+        if isinstance(hint, type) and issubclass(hint, Struct) and hint not in _CHOICES:
+            hints = typing.get_type_hints(hint, include_extras=True)
+            todo += hints.values()
+            found |= {f.encode_name for f in fields(hint) if _is_secret(hints[f.name])}
+    return found
+
+
 def _is_secret(hint: Any) -> bool:
     if get_origin(hint) in (Union, UnionType):
         return any(map(_is_secret, get_args(hint)))

@@ -60,7 +60,7 @@ def _bitnami(pasted: Any) -> dict[str, Any]:
         "containers": [_server("/bitnami/mysql", "data")],
         "volumes": primary["extraVolumes"],
     }
-    return _set(pod, primary["podLabels"], primary["podAnnotations"], [_claim("data")])
+    return _set(pod, primary["podLabels"], primary.get("podAnnotations"), [_claim("data")])
 
 
 def _percona(part: str, gid: int) -> Callable[[Any], dict[str, Any]]:
@@ -73,7 +73,7 @@ def _percona(part: str, gid: int) -> Callable[[Any], dict[str, Any]]:
         }
         claims = [_claim("datadir")]
         claims += [_claim(each["name"], each["spec"]) for each in spec.get("sidecarPVCs", [])]
-        return _set(pod, spec["labels"], spec["annotations"], claims)
+        return _set(pod, spec["labels"], spec.get("annotations"), claims)
 
     return make
 
@@ -90,7 +90,7 @@ def _oracle(pasted: Any) -> dict[str, Any]:
         "containers": [_server("/var/lib/mysql", "datadir"), *own["containers"]],
         "volumes": own["volumes"],
     }
-    return _set(pod, spec["podLabels"], spec["podAnnotations"], [_claim("datadir")])
+    return _set(pod, spec["podLabels"], spec.get("podAnnotations"), [_claim("datadir")])
 
 
 # All that the operator's own container and volume types have.
@@ -109,7 +109,7 @@ def _mariadb(pasted: Any) -> dict[str, Any]:
         "volumes": spec["volumes"],
     }
     meta = spec["podMetadata"]
-    return _set(pod, meta["labels"], meta["annotations"], [_claim("storage")])
+    return _set(pod, meta["labels"], meta.get("annotations"), [_claim("storage")])
 
 
 _MAKERS: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = {

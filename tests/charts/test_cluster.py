@@ -18,6 +18,7 @@ from servers.kubernetes import program
 pytestmark = pytest.mark.timeout(400)  # the first test waits for the server
 
 _numbers = count()
+POLICY = {"enabled": True, "egress": [{}]}
 KINDS = (
     "configmap,secret,job,podmonitor,prometheusrule,networkpolicy,statefulset,serviceaccount,role"
 )
@@ -57,6 +58,39 @@ def test_what_is_pasted_is_taken(api: Cluster, space: str, host: str) -> None:
         yaml.safe_load(paste(render({}, example_values(host)), host)), namespace=space
     )
     assert applied.returncode == 0, applied.stderr
+
+
+# Legal, and once rendered to what the server refuses: nothing for a mapping, numbers for text.
+ODD: dict[str, dict[str, Any]] = {
+    "no checksum": {"restartOnConfigChange": False},
+    "numbers": {
+        "cluster": "12",
+        "fullnameOverride": "100",
+        "log": {"subPath": "2024", "mountPath": "/logs of, the: 'db'"},
+        "state": {"storageClassName": "1", "size": 2000000000},
+        "secrets": [{"name": "1", "secretName": "2"}],
+        "configMaps": [{"name": "3", "configMapName": "4"}],
+    },
+}
+
+
+@pytest.mark.parametrize("values", ODD.values(), ids=ODD.keys())
+@pytest.mark.parametrize("host", HOSTS)
+def test_odd_values_are_taken(api: Cluster, space: str, host: str, values: dict[str, Any]) -> None:
+    application = {"podMonitor": {"enabled": True}, "networkPolicy": POLICY}
+    made = render({"sidecar": {"host": host, **values}, **application})
+    applied = api.apply(*made, namespace=space)
+    assert applied.returncode == 0, applied.stderr
+    pasted = yaml.safe_load(paste(made, host))
+    # Bitnami's are values: its pod stands for them.
+    each = workload(host, yaml.safe_dump(pasted)) if host == "bitnami-mysql" else pasted
+    applied = api.apply(each, namespace=space)
+    assert applied.returncode == 0, applied.stderr
+
+
+def test_a_release_may_be_a_number(api: Cluster, space: str) -> None:
+    installed = helm(api, "install", "2024", str(CHART), "-n", space, values=FIRST)
+    assert installed.returncode == 0, installed.stderr
 
 
 @pytest.mark.parametrize(
@@ -141,7 +175,7 @@ FIRST: dict[str, Any] = {
     "podMonitor": {"enabled": True},
     "rules": {"enabled": True},
     "dashboards": {"enabled": True},
-    "networkPolicy": {"enabled": True, "egress": [{}]},
+    "networkPolicy": POLICY,
 }
 SECOND: dict[str, Any] = {
     "sidecar": {"config": {"log": {"level": "debug"}}, "host": "percona-server"},

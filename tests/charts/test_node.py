@@ -195,7 +195,6 @@ class Pod:
             volumes.append(self._volume(name, folder))
         applied = self.api.apply(*volumes, self._set, namespace=self.space)
         assert applied.returncode == 0, applied.stderr
-        self.await_ready()
 
     def _volume(self, name: str, folder: Path) -> dict[str, Any]:
         claim = {"namespace": self.space, "name": f"{name}-mysql-0"}
@@ -216,7 +215,20 @@ class Pod:
         done = self.api.kubectl(*rollout, f"--timeout={READY_SECONDS - 10}s")
         shown = self.api.kubectl("describe", "pods", "-n", self.space).stdout
         assert done.returncode == 0, done.stderr + shown
+        self.await_server()
+
+    def await_server(self) -> None:
         self.api.processes.until("MariaDB answers", lambda: self.sql("select 1"))
+
+    def says(self, words: str) -> None:
+        """Wait until the shipper's log has this."""
+        log = ("logs", "mysql-0", "-c", "audit-shipper", "-n", self.space)
+        self.api.processes.until(words, lambda: words in self.api.kubectl(*log).stdout)
+
+    def shipper(self) -> dict[str, Any]:
+        """How the sidecar stands."""
+        found: dict[str, Any] = self.status()["initContainerStatuses"][0]
+        return found
 
     def sql(self, *statements: str, user: str = "root", password: str = "") -> bool:
         """Run statements as a client; whether that worked."""
@@ -313,7 +325,8 @@ def indexed(index: OpenSearchRig) -> list[int]:
 
 
 @pytest.fixture
-def pod(world: World, space: str, tmp_path: Path) -> Iterator[Callable[[Any], Pod]]:
+def created(world: World, space: str, tmp_path: Path) -> Iterator[Callable[[Any], Pod]]:
+    """Makes the pod; nothing is waited for."""
     made: list[Pod] = []
 
     def make(values: Any) -> Pod:
@@ -328,6 +341,18 @@ def pod(world: World, space: str, tmp_path: Path) -> Iterator[Callable[[Any], Po
         world.api.kubectl("wait", "--for=delete", "pod/mysql-0", "-n", space, "--timeout=120s")
         volumes = [f"{space}-{name}" for name in ("data", "audit-log", "audit-shipper-state")]
         world.api.kubectl("delete", "pv", *volumes, "--wait=false")
+
+
+@pytest.fixture
+def pod(created: Callable[[Any], Pod]) -> Callable[[Any], Pod]:
+    """Makes the pod, and waits until it is ready."""
+
+    def make(values: Any) -> Pod:
+        made = created(values)
+        made.await_ready()
+        return made
+
+    return make
 
 
 def test_the_sidecar_starts_before_and_ends_after_the_server_and_ships_all(
@@ -363,6 +388,37 @@ def test_a_dead_target_keeps_nobody_and_loses_nothing(
 
         _revive(running, between)
         assert indexed(index) == written(running.log)
+
+
+def test_a_target_that_refuses_us_leaves_the_server_in_its_service(
+    world: World, pod: Callable[[Any], Pod], index: OpenSearchRig
+) -> None:
+    """A wrong password, which ends the process elsewhere."""
+    with proxy(index.server.url) as between:
+        between.fault = lambda _request: Answer(401)
+        values = world.values(between.url, index)
+        values["sidecar"]["config"]["refused_retry_seconds"] = 2
+        running = pod(values)
+        running.says("asked again in 2 s")
+        assert _ready(running)["status"] == "True"
+        assert running.shipper()["restartCount"] == 0
+
+        between.fault = lambda _request: None
+        seen = running.stop_under_load()
+        assert seen.ends["audit-shipper"]["exitCode"] == COMPLETE, seen.words
+        assert indexed(index) == written(running.log)
+
+
+def test_a_shipper_that_cannot_start_does_not_hold_the_server_up(
+    world: World, created: Callable[[Any], Pod], index: OpenSearchRig
+) -> None:
+    values = world.values(index.server.url, index)
+    values["sidecar"]["config"]["http"] |= {"password_file": "/run/secrets/nowhere/password"}
+    running = created(values)
+    running.says("/run/secrets/nowhere/password")
+    running.await_server()
+    # That much is kubelet's: a container that does not run is not ready, nor is its pod.
+    assert _ready(running)["status"] == "False"
 
 
 def _ready(running: Pod) -> dict[str, Any]:

@@ -63,6 +63,7 @@ def test_the_daemon_takes_the_configuration(host: str) -> None:
     config = load(shipper_yaml(render(side(host=host))), ENV, lambda _path: "")
     assert config.instance == "db/mysql-0"
     assert config.state == "/var/lib/audit-shipper"
+    assert config.refused_retry_seconds == 60
     assert len(config.sources) == 1
 
 
@@ -196,6 +197,13 @@ def test_log() -> None:
     ]
 
 
+def test_the_state_stays_where_it_is_when_the_log_lies_elsewhere() -> None:
+    mounts = container("bitnami-mysql", log={"volume": "logs", "subPath": ""})["volumeMounts"]
+    assert mounts[0]["name"] == "logs"
+    state = {"name": "data", "mountPath": "/var/lib/audit-shipper", "subPath": "audit-shipper"}
+    assert state in mounts
+
+
 def test_user_and_group() -> None:
     context = container(user=7, group=8)["securityContext"]
     assert (context["runAsUser"], context["runAsGroup"]) == (7, 8)
@@ -235,7 +243,7 @@ def test_env() -> None:
 def test_a_changed_configuration_changes_the_checksum() -> None:
     def annotations(**values: Any) -> dict[str, str]:
         made = workload("statefulset", paste(render(side(**values)), "statefulset"))
-        found: dict[str, str] = made["spec"]["template"]["metadata"]["annotations"] or {}
+        found: dict[str, str] = made["spec"]["template"]["metadata"].get("annotations", {})
         return found
 
     def config(level: str) -> dict[str, Any]:
@@ -259,9 +267,12 @@ def test_resources() -> None:
 
 
 def test_probes() -> None:
-    probes = {"startup": None, "liveness": {"periodSeconds": 3}, "readiness": {"periodSeconds": 4}}
+    assert "startupProbe" not in container()  # MySQL would wait for it
+    probes = {"startup": {"failureThreshold": 9}, "liveness": {"periodSeconds": 3},
+              "readiness": {"periodSeconds": 4}}  # fmt: skip
     made = container(probes=probes)
-    assert "startupProbe" not in made
+    assert made["startupProbe"]["httpGet"]["path"] == "/livez"
+    assert made["startupProbe"]["failureThreshold"] == 9
     assert made["livenessProbe"]["httpGet"]["path"] == "/livez"
     assert made["livenessProbe"]["periodSeconds"] == 3
     assert made["readinessProbe"]["httpGet"]["path"] == "/readyz"
@@ -292,46 +303,22 @@ def test_labels_are_everywhere() -> None:
     assert all(e["metadata"]["labels"]["team"] == "dba" for e in render(everything))
 
 
-def test_pod_monitor() -> None:
-    assert not of_kind(render(), "PodMonitor")
-    values = {"podMonitor": {"enabled": True, "labels": {"release": "p"}, "interval": "7s",
-                             "scrapeTimeout": "5s", "sampleLimit": 9}}  # fmt: skip
-    made = render(values)
-    monitor = only(made, "PodMonitor")
-    pod = workload("statefulset", paste(made, "statefulset"))
-    labels = pod["spec"]["template"]["metadata"]["labels"]
-    assert monitor["spec"]["selector"]["matchLabels"].items() <= labels.items()
-    assert monitor["metadata"]["labels"]["release"] == "p"
-    assert monitor["spec"]["sampleLimit"] == 9
-    endpoint = monitor["spec"]["podMetricsEndpoints"][0]
-    assert endpoint == {
-        "path": "/metrics",
-        "interval": "7s",
-        "scrapeTimeout": "5s",
-        "port": "audit-metrics",
-    }
-    assert endpoint["port"] == sidecar(pod)["ports"][0]["name"]
+def test_a_label_that_is_said_twice_stands_once() -> None:
+    """Helm takes a key that stands twice; kustomize, and with it what calls it, does not."""
+    more = {"labels": {"release": "b"}}
+    everywhere = {"release": "a", "app.kubernetes.io/name": "mine"}
+    text = template({"labels": everywhere, "podMonitor": {**more, "enabled": True}})
+    monitor = next(each for each in text.split("\n---\n") if "kind: PodMonitor" in each)
+    assert re.findall(r"^    (?:release|app.kubernetes.io/name): .*$", monitor, re.MULTILINE) == [
+        "    app.kubernetes.io/name: mine",
+        "    release: b",
+    ]
 
 
-def test_pod_monitor_with_password_and_tls() -> None:
-    login = {key: {"name": "s", "key": key} for key in ("username", "password")}
-    http = {"tls_certificate": "/c", "tls_key": "/k"}
-    values = {"podMonitor": {"enabled": True, "basicAuth": login}, **side(config={"http": http})}
-    endpoint = only(render(values), "PodMonitor")["spec"]["podMetricsEndpoints"][0]
-    assert endpoint["basicAuth"] == login
-    assert endpoint["scheme"] == "https"
-
-
-def test_pod_monitor_where_the_port_has_no_name() -> None:
-    values = {"podMonitor": {"enabled": True}, **side(host="mariadb-operator")}
-    endpoint = only(render(values), "PodMonitor")["spec"]["podMetricsEndpoints"][0]
-    assert "port" not in endpoint
-    assert endpoint["relabelings"][1]["replacement"] == "$1:9619"
-
-
-def test_pod_monitor_needs_the_endpoint() -> None:
-    values = {"podMonitor": {"enabled": True}, **side(config={"http": None})}
-    assert "needs sidecar.config.http" in try_template(values).stderr
+def test_dashboards_may_have_no_label() -> None:
+    values = {"dashboards": {"enabled": True, "labels": {"grafana_dashboard": None}}}
+    made = only(render(values), "ConfigMap", "-logins")
+    assert "grafana_dashboard" not in made["metadata"]["labels"]
 
 
 def _rule_files() -> dict[str, Any]:
@@ -368,12 +355,33 @@ def test_rules_can_be_left_out_and_changed() -> None:
 
 
 def test_rules_labels_and_runbooks() -> None:
-    values = {"rules": {"enabled": True, "labels": {"release": "p"}, "runbookBase": "https://r/"}}
+    values = {"rules": {"enabled": True, "labels": {"release": "p"}}}
     made = of_kind(render(values), "PrometheusRule")
     assert all(each["metadata"]["labels"]["release"] == "p" for each in made)
-    urls = [rule["annotations"]["runbook_url"] for rule in _alerts(values["rules"]).values()]
+
+
+@pytest.mark.parametrize("base", ["https://r/x", "https://r/x/"])
+def test_runbooks_are_found_with_and_without_a_slash(base: str) -> None:
+    urls = [r["annotations"]["runbook_url"] for r in _alerts({"runbookBase": base}).values()]
     assert urls
-    assert all(url.startswith("https://r/docs/runbooks/") for url in urls)
+    assert all(url.startswith("https://r/x/docs/runbooks/") for url in urls)
+
+
+@pytest.mark.parametrize("base", ["https://r/x", "https://r/x/"])
+def test_links_of_dashboards_lead_to_the_runbooks(base: str) -> None:
+    """`docs/runbooks` alone, as the files have it, is a path on Grafana's own server."""
+    files = {p.name: p.read_text() for p in (ROOT / "dashboards" / "grafana").glob("*.json")}
+    made = render({"dashboards": {"enabled": True}, "rules": {"runbookBase": base}})
+    for name, text in files.items():
+        board = only(made, "ConfigMap", f"-{name.removesuffix('.json')}")["data"][name]
+        constants = {each["name"]: each["query"] for each in _variables(board)}
+        assert constants["runbooks"] == "https://r/x/docs/runbooks"
+        assert board.replace("https://r/x/", "") == text
+
+
+def _variables(board: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(board)["templating"]["list"]
+    return found
 
 
 @pytest.mark.parametrize("values", [{"disabled": ["Nope"]}, {"overrides": {"Nope": {}}}])
@@ -497,7 +505,3 @@ def test_a_wrong_value_is_refused(values: dict[str, Any], named: str) -> None:
     run = try_template(values)
     assert run.returncode != 0
     assert re.search(named, run.stderr), run.stderr
-
-
-def test_bootstrap_needs_an_index() -> None:
-    assert "no opensearch to set up" in try_template({"bootstrap": {"enabled": True}}).stderr

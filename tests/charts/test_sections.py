@@ -12,7 +12,14 @@ from charts.helm import CHART, LIBRARY, try_template
 TYPO: Final = "nobody"
 # Keys here are the reader's own.
 FREE: Final = frozenset(
-    ("labels", "podMonitor/labels", "rules/labels", "dashboards/labels", "dashboards/annotations")
+    (
+        "labels",
+        "podMonitor/labels",
+        "rules/labels",
+        "dashboards/labels",
+        "dashboards/annotations",
+        "bootstrap/nodeSelector",
+    )
 )
 _REFUSED: Final = re.compile(rf"at '(\S*)': additional properties '{TYPO}' not allowed")
 

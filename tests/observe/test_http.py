@@ -186,6 +186,34 @@ def test_tls_with_client_certificates(certificate: tuple[str, str]) -> None:
         assert get(endpoint, "/livez", context=context)[0] == 200
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_by_default_both_kinds_of_addresses_are_served(host: str) -> None:
+    """Where pods have IPv6 alone, kubelet and Prometheus ask there."""
+    if host == "::1" and not _has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    with running(HttpSettings(port=0)) as endpoint:
+        made = http.client.HTTPConnection(host, endpoint.port, timeout=WAIT_SECONDS)
+        made.request("GET", "/livez")
+        assert made.getresponse().status == 200
+        made.close()
+
+
+def _has_ipv6() -> bool:
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            return False
+    return True
+
+
+def test_without_ipv6_the_other_kind_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel without it cannot be had here; what Python finds on one is."""
+    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
+    with running(HttpSettings(port=0)) as endpoint:
+        assert get(endpoint, "/livez")[0] == 200
+
+
 def test_what_cannot_be_is_told() -> None:
     with running(settings()) as endpoint:
         taken = HttpSettings(host="127.0.0.1", port=endpoint.port)

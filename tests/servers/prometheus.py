@@ -124,8 +124,6 @@ def prometheus(
     folder: Path, target: str, alerts_to: Server | None, *, interval: str, rules: list[Path]
 ) -> Iterator[Server]:
     """A Prometheus that scrapes one shipper, with the labels that the rules want."""
-    program = need("prometheus")
-    port = free_port()
     scrape = {
         "job_name": "audit-shipper",
         "static_configs": [
@@ -140,6 +138,15 @@ def prometheus(
     if alerts_to is not None:
         receivers = {"targets": [alerts_to.url.removeprefix("http://")]}
         config["alerting"] = {"alertmanagers": [{"static_configs": [receivers]}]}
+    with prometheus_of(config, folder) as server:
+        yield server
+
+
+@contextmanager
+def prometheus_of(config: dict[str, Any], folder: Path) -> Iterator[Server]:
+    """A Prometheus with a configuration, its data in a folder."""
+    program = need("prometheus")
+    port = free_port()
     file = folder / "prometheus.yml"
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
     command = [

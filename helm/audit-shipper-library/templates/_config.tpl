@@ -1,9 +1,15 @@
 {{/* The configuration as it is: what the values say over what the host makes sensible. */}}
 {{- define "audit-shipper.config" -}}
+{{- include "audit-shipper.check" . -}}
 {{- $host := include "audit-shipper.host" . | fromYaml -}}
 {{- $source := dict "type" "file" "path" (printf "%s/%s" $host.mountPath $host.file) -}}
 {{- if $host.name }}{{ $_ := set $source "name" $host.name }}{{ end -}}
-{{- $own := dict "state" "/var/lib/audit-shipper" "instance" "${POD_NAMESPACE}/${POD_NAME}" "sources" (list $source) -}}
+{{- /* A container that ended because a target refused it would take the pod out of its Service. */ -}}
+{{- $own := dict
+  "state" "/var/lib/audit-shipper"
+  "instance" "${POD_NAMESPACE}/${POD_NAME}"
+  "refused_retry_seconds" "60s"
+  "sources" (list $source) -}}
 {{- $config := mergeOverwrite $own (deepCopy .Values.config) -}}
 {{- if not $config.sources }}{{ $_ := set $config "sources" (list $source) }}{{ end -}}
 {{- toYaml $config -}}
@@ -22,7 +28,7 @@ checksum/audit-shipper: {{ include "audit-shipper.configChecksum" . }}
 
 {{/* Labels that the PodMonitor and the NetworkPolicy of the application chart select by. */}}
 {{- define "audit-shipper.podLabels" -}}
-audit-shipper: {{ include "audit-shipper.fullname" . }}
+audit-shipper: {{ include "audit-shipper.fullname" . | toYaml }}
 {{- end }}
 
 {{- define "audit-shipper.port" -}}

@@ -2,7 +2,7 @@
 {{- define "audit-shipper.containerBody" -}}
 {{- $host := include "audit-shipper.host" . | fromYaml -}}
 name: audit-shipper
-image: {{ include "audit-shipper.image" . }}
+image: {{ include "audit-shipper.image" . | toYaml }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 args: [run, -c, /etc/audit-shipper/shipper.yaml]
 env:

@@ -1,13 +1,13 @@
 {{/*
 What is known of each host: group of the server's files, and the volume and folder that the audit
-log lies in. `claim`: how the state gets a volume of its own. `bare`: the host takes only a part of
+log lies in. `claim`: how the state gets a volume of its own, or that it is a folder beside the data. `bare`: the host takes only a part of
 a container's fields. Facts and doubts: docs/kubernetes.md.
 */}}
 {{- define "audit-shipper.hosts" -}}
 statefulset:
   {group: 999, volume: audit-log, subPath: "", mountPath: /var/log/mysql-audit, claim: template}
 bitnami-mysql:
-  {group: 1001, volume: data, subPath: audit, mountPath: /bitnami/mysql/audit, claim: shared}
+  {group: 1001, volume: data, subPath: audit, mountPath: /bitnami/mysql/audit, claim: data}
 percona-xtradb-cluster:
   {group: 1001, volume: datadir, subPath: audit, mountPath: /var/lib/mysql/audit, claim: ephemeral}
 percona-server:

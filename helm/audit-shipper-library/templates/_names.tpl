@@ -8,6 +8,11 @@ shape of this chart's values.yaml. With the dependency's alias `sidecar` that is
 {{- $name | trunc 52 | trimSuffix "-" -}}
 {{- end }}
 
+{{/*
+Text out of the values goes through toYaml wherever it is rendered: a name may be 12, and a path may
+have a comma or a colon.
+*/}}
+
 {{/* 52 characters leave room for the longest suffix within the 63 of a label. */}}
 {{- define "audit-shipper.configName" -}}
 {{ include "audit-shipper.fullname" . }}-config

@@ -12,19 +12,21 @@ helm/examples/ are these, rendered.
 apiVersion: apps/v1
 kind: StatefulSet
 metadata:
-  name: {{ .Values.cluster }}
-  labels: {app.kubernetes.io/name: {{ .Values.cluster }}}
+  name: {{ .Values.cluster | toYaml }}
+  labels: {app.kubernetes.io/name: {{ .Values.cluster | toYaml }}}
 spec:
-  serviceName: {{ .Values.cluster }}
+  serviceName: {{ .Values.cluster | toYaml }}
   selector:
-    matchLabels: {app.kubernetes.io/name: {{ .Values.cluster }}}
+    matchLabels: {app.kubernetes.io/name: {{ .Values.cluster | toYaml }}}
   template:
     metadata:
       labels:
-        app.kubernetes.io/name: {{ .Values.cluster }}
+        app.kubernetes.io/name: {{ .Values.cluster | toYaml }}
         {{- include "audit-shipper.podLabels" . | nindent 8 }}
+      {{- with include "audit-shipper.podAnnotations" . }}
       annotations:
-        {{- include "audit-shipper.podAnnotations" . | nindent 8 }}
+        {{- . | nindent 8 }}
+      {{- end }}
     spec:
       # The server's time to stop, and the shipper's drain after it.
       terminationGracePeriodSeconds: 90
@@ -39,10 +41,10 @@ spec:
             - --plugin-load-add=server_audit
             - --server-audit-logging=ON
             - --server-audit-events=CONNECT,QUERY
-            - --server-audit-file-path={{ $host.mountPath }}/{{ $host.file }}
+            - {{ printf "--server-audit-file-path=%s/%s" $host.mountPath $host.file | toYaml }}
           env:
             - name: MARIADB_ROOT_PASSWORD
-              valueFrom: {secretKeyRef: {name: {{ .Values.cluster }}, key: root-password}}
+              valueFrom: {secretKeyRef: {name: {{ .Values.cluster | toYaml }}, key: root-password}}
           ports:
             - {name: mysql, containerPort: 3306}
           securityContext:
@@ -54,7 +56,8 @@ spec:
             seccompProfile: {type: RuntimeDefault}
           volumeMounts:
             - {name: data, mountPath: /var/lib/mysql}
-            - {name: {{ $host.volume }}, mountPath: {{ $host.mountPath }}}
+            - name: {{ $host.volume | toYaml }}
+              mountPath: {{ $host.mountPath | toYaml }}
       volumes:
         {{- include "audit-shipper.volumes" . | nindent 8 }}
   volumeClaimTemplates:
@@ -62,7 +65,7 @@ spec:
       spec:
         accessModes: [ReadWriteOnce]
         resources: {requests: {storage: 10Gi}}
-    - metadata: {name: {{ $host.volume }}}
+    - metadata: {name: {{ $host.volume | toYaml }}}
       spec:
         accessModes: [ReadWriteOnce]
         resources: {requests: {storage: 2Gi}}
@@ -75,8 +78,10 @@ spec:
 {{ $role }}:
   podLabels:
     {{- include "audit-shipper.podLabels" $ | nindent 4 }}
+  {{- with include "audit-shipper.podAnnotations" $ }}
   podAnnotations:
-    {{- include "audit-shipper.podAnnotations" $ | nindent 4 }}
+    {{- . | nindent 4 }}
+  {{- end }}
   initContainers:
     {{- include "audit-shipper.nativeSidecar" $ | nindent 4 }}
   extraVolumes:
@@ -93,13 +98,15 @@ field, so that the API server drops the claim's name.
 apiVersion: pxc.percona.com/v1
 kind: PerconaXtraDBCluster
 metadata:
-  name: {{ .Values.cluster }}
+  name: {{ .Values.cluster | toYaml }}
 spec:
   pxc:
     labels:
       {{- include "audit-shipper.podLabels" . | nindent 6 }}
+    {{- with include "audit-shipper.podAnnotations" . }}
     annotations:
-      {{- include "audit-shipper.podAnnotations" . | nindent 6 }}
+      {{- . | nindent 6 }}
+    {{- end }}
     sidecars:
       {{- include "audit-shipper.container" . | nindent 6 }}
     sidecarVolumes:
@@ -110,13 +117,15 @@ spec:
 apiVersion: ps.percona.com/v1
 kind: PerconaServerMySQL
 metadata:
-  name: {{ .Values.cluster }}
+  name: {{ .Values.cluster | toYaml }}
 spec:
   mysql:
     labels:
       {{- include "audit-shipper.podLabels" . | nindent 6 }}
+    {{- with include "audit-shipper.podAnnotations" . }}
     annotations:
-      {{- include "audit-shipper.podAnnotations" . | nindent 6 }}
+      {{- . | nindent 6 }}
+    {{- end }}
     sidecars:
       {{- include "audit-shipper.container" . | nindent 6 }}
     sidecarVolumes:
@@ -134,22 +143,26 @@ makes the folder, after the operator has initialised the data directory and befo
 apiVersion: mysql.oracle.com/v2
 kind: InnoDBCluster
 metadata:
-  name: {{ .Values.cluster }}
+  name: {{ .Values.cluster | toYaml }}
 spec:
   podLabels:
     {{- include "audit-shipper.podLabels" . | nindent 4 }}
+  {{- with include "audit-shipper.podAnnotations" . }}
   podAnnotations:
-    {{- include "audit-shipper.podAnnotations" . | nindent 4 }}
+    {{- . | nindent 4 }}
+  {{- end }}
   podSpec:
     initContainers:
       - name: audit-shipper-folder
-        image: {{ include "audit-shipper.image" . }}
+        image: {{ include "audit-shipper.image" . | toYaml }}
         imagePullPolicy: {{ .Values.image.pullPolicy }}
         args: [--version]
         securityContext:
           {{- include "audit-shipper.securityContext" . | nindent 10 }}
         volumeMounts:
-          - {name: {{ $host.volume }}, mountPath: {{ $host.mountPath }}, subPath: {{ $host.subPath }}}
+          - name: {{ $host.volume | toYaml }}
+            mountPath: {{ $host.mountPath | toYaml }}
+            subPath: {{ $host.subPath | toYaml }}
     containers:
       {{- include "audit-shipper.container" . | nindent 6 }}
     volumes:
@@ -161,13 +174,15 @@ spec:
 apiVersion: k8s.mariadb.com/v1alpha1
 kind: MariaDB
 metadata:
-  name: {{ .Values.cluster }}
+  name: {{ .Values.cluster | toYaml }}
 spec:
   podMetadata:
     labels:
       {{- include "audit-shipper.podLabels" . | nindent 6 }}
+    {{- with include "audit-shipper.podAnnotations" . }}
     annotations:
-      {{- include "audit-shipper.podAnnotations" . | nindent 6 }}
+      {{- . | nindent 6 }}
+    {{- end }}
   sidecarContainers:
     {{- include "audit-shipper.container" . | nindent 4 }}
   volumes:

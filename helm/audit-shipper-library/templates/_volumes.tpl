@@ -1,17 +1,17 @@
 {{- define "audit-shipper.volumeMounts" -}}
 {{- $host := include "audit-shipper.host" . | fromYaml -}}
-- name: {{ $host.volume }}
-  mountPath: {{ $host.mountPath }}
+- name: {{ $host.volume | toYaml }}
+  mountPath: {{ $host.mountPath | toYaml }}
   {{- with $host.subPath }}
-  subPath: {{ . }}
+  subPath: {{ . | toYaml }}
   {{- end }}
   readOnly: true
 - name: audit-shipper-config
   mountPath: /etc/audit-shipper
   readOnly: true
-- name: {{ eq $host.claim "shared" | ternary $host.volume "audit-shipper-state" }}
+- name: {{ eq $host.claim "data" | ternary "data" "audit-shipper-state" }}
   mountPath: /var/lib/audit-shipper
-  {{- if eq $host.claim "shared" }}
+  {{- if eq $host.claim "data" }}
   subPath: audit-shipper
   {{- end }}
 - name: audit-shipper-tmp
@@ -47,18 +47,18 @@
   emptyDir: {sizeLimit: 64Mi}
 {{- range .Values.secrets }}
 - name: audit-shipper-{{ .name }}
-  secret: {secretName: {{ .secretName }}}
+  secret: {secretName: {{ .secretName | toYaml }}}
 {{- end }}
 {{- range .Values.configMaps }}
 - name: audit-shipper-{{ .name }}
-  configMap: {name: {{ .configMapName }}}
+  configMap: {name: {{ .configMapName | toYaml }}}
 {{- end }}
 {{- end }}
 
 {{- define "audit-shipper.claimSpec" -}}
 accessModes: [ReadWriteOnce]
 {{- with .Values.state.storageClassName }}
-storageClassName: {{ . }}
+storageClassName: {{ . | toYaml }}
 {{- end }}
 resources: {requests: {storage: {{ .Values.state.size }}}}
 {{- end }}
