@@ -178,12 +178,25 @@ QUOTED_STARTS: Final = b"|".join(
 XML_STARTS: Final = rb"<AUDIT_RECORD|<\?xml|</?AUDIT>"
 
 STARTS_OF_SEVERAL_LINES: Final = b"<{"  # XML and JSON may be laid out
+# `Format.interrupted_by` where no start proves anything by itself: `end` judges.
+NEVER: Final = rb"[^\s\S]"
+
 LOOKAHEAD: Final = 4096  # bytes within which `start` must decide; connection rows are under 1 KiB
 
 
 def without_line_end(raw: bytes) -> bytes:
     """Give a record without the line feed at its end, and without the CR that may precede it."""
     return raw.removesuffix(b"\n").removesuffix(b"\r")
+
+
+def never_cut(data: Data, start: int, stop: int) -> int:  # noqa: ARG001 the shape of Format.cut
+    """`Format.cut` of the formats without a fast path."""
+    return start
+
+
+def never_fast(block: bytes, offset: int) -> Decoded | None:  # noqa: ARG001 likewise of `fast`
+    """`Format.fast` of the formats without one."""
+    return None
 
 
 def last_line_end(data: Data, start: int, stop: int) -> int:

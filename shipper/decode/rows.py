@@ -14,9 +14,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from shipper.decode import mariadb_row
 from shipper.decode.base import MORE, Context, Data, Seen
-from shipper.decode.mariadb_row import split_row
+from shipper.decode.mariadb_row import KNOWN_START, split_row
 from shipper.decode.syslog_message import start_pattern, timed
 
 NONE: Final = -1
@@ -26,7 +25,7 @@ ROW_BYTES_MAX: Final = 2048
 # No line of an intact record begins like this, so it costs nobody time to wait for its end.
 _LINE: Final = re.compile(rb"\n(?=[0-9]|<[0-9]|[A-Z][a-z][a-z] )")
 _LINE_BYTES: Final = 5
-_ROW: Final = re.compile(f"{mariadb_row.CLOCK},{mariadb_row.SERVER},".encode())
+_ROW: Final = re.compile(KNOWN_START.encode())
 _IN_SYSLOG: Final = re.compile(start_pattern(()))
 
 
