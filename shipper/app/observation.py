@@ -16,10 +16,11 @@ from shipper.lane.parcel import ledgered
 from shipper.notices import Notice
 from shipper.observe.alerts import AlertFile
 from shipper.observe.audit import Audited
-from shipper.observe.http import Endpoint, health_route, metrics_route
+from shipper.observe.http import Endpoint
 from shipper.observe.logs import Log
 from shipper.observe.metrics import Metrics, Pending, Pulls
 from shipper.observe.recent import Recent
+from shipper.observe.routes import health_route, metrics_route
 from shipper.observe.status import Standing, status_routes
 from shipper.sink import Sink, SinkSettings, make_sink
 from shipper.sink.base import Surroundings

@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from shipper.clock import Clock, rfc3339
 from shipper.detection import RULES, Detection
-from shipper.observe.http import Reply, Request, Route, Routes
 from shipper.observe.recent import BUCKET_SECONDS, Event, Recent
+from shipper.observe.routes import Reply, Request, Route, Routes
 from shipper.observe.status_page import HEADERS, render
 from shipper.terminal import safe_json
 
