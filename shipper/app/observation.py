@@ -18,7 +18,8 @@ from shipper.observe.alerts import AlertFile
 from shipper.observe.audit import Audited
 from shipper.observe.http import Endpoint
 from shipper.observe.logs import Log
-from shipper.observe.metrics import Metrics, Pending, Pulls
+from shipper.observe.metrics import Metrics
+from shipper.observe.pulled import Pending, Pulls
 from shipper.observe.recent import Recent
 from shipper.observe.routes import health_route, metrics_route
 from shipper.observe.status import Standing, status_routes

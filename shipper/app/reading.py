@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from zoneinfo import ZoneInfo
 
 from shipper.decode import FORMATS, OWN, Options
+from shipper.decode.base import latest
 from shipper.lane.fittings import Select
 from shipper.lane.reader import Decoding
 from shipper.lane.start import select_since
@@ -16,14 +17,12 @@ from shipper.source.base import SourceSettings
 
 
 def decoding_of(settings: SourceSettings, now: float) -> Decoding:
-    """Give the formats and options that a source is read with."""
+    """Give the formats and options that a source is read with; `now` in seconds since 1970."""
     known = FORMATS if settings.format is None else (*FORMATS, *OWN)
     formats = tuple(each for each in known if settings.format in (None, each.name))
     zone = UTC if settings.timezone == "UTC" else ZoneInfo(settings.timezone)
-    # A day ahead of us at most: no clock is further off, and RFC 3164 times need a year.
-    latest = datetime.fromtimestamp(now, UTC) + timedelta(days=1)
     most = settings.record_bytes_max
-    return Decoding(formats, Options(timezone=zone, record_bytes_max=most, latest=latest))
+    return Decoding(formats, Options(timezone=zone, record_bytes_max=most, latest=latest(now)))
 
 
 def selection_of(settings: PolicySettings, since: str | None) -> Select:

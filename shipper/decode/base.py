@@ -7,7 +7,7 @@ A format is a pure reader of one layout. It answers four questions about bytes t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import ClassVar, Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
@@ -36,6 +36,11 @@ class Options(Struct, frozen=True, kw_only=True):
     record_bytes_max: int = RECORD_BYTES_MAX  # beyond it: a Defect
     # RFC 3164 syslog lines have no year: the latest one that is not after this time is taken.
     latest: datetime = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+def latest(now: float) -> datetime:
+    """Give `Options.latest` for `now`, seconds since 1970: no clock is a day ahead of ours."""
+    return datetime.fromtimestamp(now, UTC) + timedelta(days=1)
 
 
 class Decoded(NamedTuple):

@@ -26,6 +26,7 @@ from shipper.sink.sql_rights import lacking
 from shipper.sink.sql_schema import create, misfits, missing, obstacles
 from shipper.sink.sql_tables import SERVER
 from shipper.sink.sql_url import Address, Tls, connect, parse
+from shipper.terminal import storable
 
 # A server of any age takes this; below it a split would not help any more.
 STATEMENT_BYTES_MIN: Final = 64 * 1024
@@ -221,7 +222,7 @@ def _segment(connection: Connection, batch: Batch) -> int:
     result = connection.exec_driver_sql(
         "INSERT INTO audit_segments (digest, path, shipped) VALUES (%s, %s, 0)"
         " ON DUPLICATE KEY UPDATE id = LAST_INSERT_ID(id)",
-        (batch.segment, _printable(batch.path)),
+        (batch.segment, storable(batch.path)),
     )
     return int(result.lastrowid)
 
@@ -236,10 +237,5 @@ def _move(connection: Connection, segment: int, batch: Batch) -> None:
             table.c.shipped >= batch.blocks[0].start,
             table.c.shipped < batch.upto,
         )
-        .values(shipped=batch.upto, path=_printable(batch.path))
+        .values(shipped=batch.upto, path=storable(batch.path))
     )
-
-
-def _printable(path: str) -> str:
-    """Write a path as text: file names are bytes, and not always UTF-8."""
-    return path.encode("utf-8", "backslashreplace").decode()
