@@ -61,7 +61,7 @@ class SpoolIdentifier:
         self._identify = identify
         self._instance = instance
 
-    def __call__(self, stream: Stream, path: str, whole: bool) -> Identity | None:  # noqa: FBT001
+    def __call__(self, stream: Stream, path: str, whole: bool) -> Identity | None:  # noqa: FBT001 as Identify
         """Identify a file; None while its first item is not complete."""
         found = self._identify(stream, path, whole)
         if found is None or not isinstance(stream, PlainStream):
@@ -79,7 +79,7 @@ class Undated:
         """`identify` finds the first line."""
         self._identify = identify
 
-    def __call__(self, stream: Stream, path: str, whole: bool) -> Identity | None:  # noqa: FBT001
+    def __call__(self, stream: Stream, path: str, whole: bool) -> Identity | None:  # noqa: FBT001 as Identify
         """Identify a file; None while its first line is not complete."""
         found = self._identify(stream, path, whole)
         return None if found is None else found._replace(first_time="")

@@ -62,7 +62,7 @@ class Metrics:
         """Make all families; label sets of sources and sinks come with `expect`."""
         # A second series for each counter, in the text format a family of its own: twice the cost
         # for what the recording rules in alert-rules/ do without.
-        disable_created_metrics()  # type: ignore[no-untyped-call]
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's
         self.registry = CollectorRegistry(auto_describe=False)
         self._pulls = pulls or Pulls()
         self._clock = clock

@@ -218,11 +218,11 @@ class Recent:
 
 _HANDLERS: Final[dict[type[Notice], Callable[[Recent, Any], None]]] = {
     Attempted: Recent._attempted,  # noqa: SLF001 a table of this class's own methods
-    Delivered: Recent._delivered,  # noqa: SLF001
-    Detected: Recent._detected,  # noqa: SLF001
+    Delivered: Recent._delivered,  # noqa: SLF001 likewise
+    Detected: Recent._detected,  # noqa: SLF001 likewise
     **dict.fromkeys(
         (Trouble, Mended, Waiting, Refused, Dropped, Lost, Endangered),
-        Recent._event,  # noqa: SLF001
+        Recent._event,  # noqa: SLF001 likewise
     ),
 }
 
