@@ -102,9 +102,7 @@ class ArrayJson:
 
     def end(self, data: Data, start: int, final: bool) -> int:  # noqa: FBT001 the Protocol
         """Find the brace that closes the record."""
-        end = self._object.find(data, start)
-        row = self._rows.find(data, start, end or len(data), final)
-        return end if row == rows.NONE else -row
+        return self._rows.end(data, start, self._object.find(data, start), final)
 
     def fast(self, block: bytes, offset: int) -> Decoded | None:
         """Read a block of records of one layout.

@@ -94,9 +94,7 @@ class Azure:
 
     def end(self, data: Data, start: int, final: bool) -> int:  # noqa: FBT001 the Protocol
         """Find the brace that closes the envelope."""
-        end = self._object.find(data, start)
-        row = self._rows.find(data, start, end or len(data), final)
-        return end if row == rows.NONE else -row
+        return self._rows.end(data, start, self._object.find(data, start), final)
 
     def careful(self, raw: bytes) -> AuditRecord:
         """Read one envelope."""
