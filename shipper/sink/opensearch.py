@@ -8,17 +8,14 @@ docs/opensearch.md.)
 Theory of operation. A batch is one request; too large a body is cut into several. Of an answer,
 each document is settled (new, there already, refused) or to be sent again. If any is, the delivery
 fails as a whole, as the contract says; but the sink remembers which documents of the batch are
-settled, and the next attempt at the same batch carries only the others. Forgetting that (a restart,
-a batch cut elsewhere) costs bandwidth and nothing else.
+settled (opensearch_attempts.py), and the next attempt at the same batch carries only the others.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final, TypeAlias
-
-from msgspec import Struct
+from typing import TYPE_CHECKING, Final
 
 from shipper.clock import rfc3339
 from shipper.document.ecs import EcsEncoder, Place
@@ -26,6 +23,7 @@ from shipper.errors import MisconfiguredError, ShipperError, UnavailableError
 from shipper.notices import Mended, Trouble
 from shipper.sink import opensearch_retention as retention
 from shipper.sink.base import Batch, Receipt, Refusal, Surroundings
+from shipper.sink.opensearch_attempts import Attempts, Progress
 from shipper.sink.opensearch_check import obstacles
 from shipper.sink.opensearch_settings import OpenSearchSettings
 from shipper.sink.opensearch_setup import Setup
@@ -47,35 +45,8 @@ if TYPE_CHECKING:
 # Under "too many requests" requests become smaller, down to this, and grow again by an eighth each
 # time that one is taken: the server's limits are on bytes in flight.
 BATCH_BYTES_MIN: Final = 256 * 1024
-# Documents whose outcome is remembered for the next attempt: of as many batches as can be under
-# way, and a few that the lane cut anew.
-ATTEMPTS_MAX: Final = 32
 # How often expired indexes are looked for: one call an hour, for a limit in days.
 RETENTION_SECONDS: Final = 3600.0
-
-_Key: TypeAlias = tuple[str, int, int]
-
-
-class _Progress(Struct):
-    """What is settled of one batch; msgspec gives each instance a list of its own."""
-
-    readings: list[Reading] = []
-
-    def settled(self) -> set[int]:
-        """Offsets of the documents that need not be sent again; asked for after a failure only."""
-        settled: set[int] = set()
-        for reading in self.readings:
-            settled.update(reading.new, reading.duplicates)
-            settled.update(refusal.offset for refusal in reading.refusals)
-        return settled
-
-    def receipt(self, size: int) -> Receipt:
-        return Receipt(
-            sum(len(reading.new) for reading in self.readings),
-            sum(len(reading.duplicates) for reading in self.readings),
-            tuple(sorted(each for reading in self.readings for each in reading.refusals)),
-            size,
-        )
 
 
 class OpenSearchSink:
@@ -96,7 +67,7 @@ class OpenSearchSink:
         # Guards the encoder, which is for one thread, and the numbers above. Encoding holds the
         # interpreter anyway; waiting for the server happens outside.
         self._lock = threading.Lock()
-        self._attempts: dict[_Key, _Progress] = {}
+        self._attempts = Attempts()
         self._troubles: set[str] = set()
         self._retention_due = 0.0
 
@@ -138,9 +109,7 @@ class OpenSearchSink:
     def deliver(self, batch: Batch) -> Receipt:
         """Store a batch. Raises UnavailableError or MisconfiguredError; see `sink.base`."""
         cluster = self._connected()
-        key = (batch.segment, batch.blocks[0].start, batch.upto)
-        with self._lock:
-            progress = self._attempts.pop(key, None) or _Progress()
+        progress = self._attempts.take(batch)
         body = self._encoded(batch)
         size = len(body.lines)
         if progress.readings:
@@ -151,7 +120,7 @@ class OpenSearchSink:
             failure = error
         if failure is not None:
             self._adapt(failure)
-            self._remember(key, progress)
+            self._attempts.keep(batch, progress)
             raise failure
         self._grow()
         self._retain(cluster)
@@ -170,7 +139,7 @@ class OpenSearchSink:
             lines = b"".join([encoder.bulk(block, arrival) for block in batch.blocks])
         return Body(lines, offsets)
 
-    def _send(self, cluster: Cluster, body: Body, progress: _Progress) -> ShipperError | None:
+    def _send(self, cluster: Cluster, body: Body, progress: Progress) -> ShipperError | None:
         """Send all of a body; give the error for what has to be sent again."""
         failure: ShipperError | None = None
         if not body.offsets:
@@ -191,7 +160,7 @@ class OpenSearchSink:
                 break
         return failure
 
-    def _smaller(self, piece: Body, error: StatusError, progress: _Progress) -> Iterator[Body]:
+    def _smaller(self, piece: Body, error: StatusError, progress: Progress) -> Iterator[Body]:
         """Cut what something on the way finds too large; a single document is refused."""
         if len(piece.offsets) == 1:
             refusal = Refusal(piece.offsets[0], "too_large", str(error))
@@ -212,14 +181,6 @@ class OpenSearchSink:
         with self._lock:
             most = min(self._settings.batch_bytes, max(self._body_max // 2, BATCH_BYTES_MIN))
             self.batch_bytes = min(self.batch_bytes + self._settings.batch_bytes // 8, most)
-
-    def _remember(self, key: _Key, progress: _Progress) -> None:
-        if not progress.readings:
-            return
-        with self._lock:
-            while len(self._attempts) >= ATTEMPTS_MAX:
-                del self._attempts[next(iter(self._attempts))]
-            self._attempts[key] = progress
 
     def _retain(self, cluster: Cluster) -> None:
         """Delete expired indexes where that is our job; a failure delays nothing else."""
