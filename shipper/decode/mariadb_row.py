@@ -102,7 +102,7 @@ def holds_row(text: str) -> bool:
 
 
 def holds_clock(text: str) -> bool:
-    """Say whether `text` holds a known clock: it is quicker than `holds_row`, and says more."""
+    """Say whether `text` holds a known clock: quicker than `holds_row`, and more often so."""
     return _CLOCK.search(text) is not None
 
 
