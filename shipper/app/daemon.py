@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Final
+from types import FrameType
+from typing import Any, Final
 
 from shipper.app.lock import StateLock
 from shipper.app.observation import Observation
@@ -33,17 +35,9 @@ FIXED: Final = ("state", "instance", "workers", "http", "log", "alerts")
 class Wish(Enum):
     """What somebody outside wants."""
 
-    DRAIN = "drain"
-    RELOAD = "reload"
+    DRAIN = "drain"  # SIGTERM, SIGINT
+    RELOAD = "reload"  # SIGHUP
     FAIL = "fail"  # a thread ended with an error
-
-
-# What each signal asks for.
-WISHES: Final = {
-    signal.SIGTERM: Wish.DRAIN,
-    signal.SIGINT: Wish.DRAIN,
-    signal.SIGHUP: Wish.RELOAD,
-}
 
 
 class Daemon:
@@ -190,3 +184,24 @@ class Daemon:
         for source in self._sources:  # not before: one may write what another follows
             source.close()
         self._sources = []
+
+
+@contextmanager
+def signals(daemon: Daemon) -> Iterator[None]:
+    """Let SIGTERM and SIGINT drain the daemon, and SIGHUP reload it."""
+    wishes = {
+        signal.SIGTERM: Wish.DRAIN,
+        signal.SIGINT: Wish.DRAIN,
+        signal.SIGHUP: Wish.RELOAD,
+    }
+
+    def answer(number: int, _frame: FrameType | None) -> None:
+        daemon.wish(wishes[signal.Signals(number)])
+
+    before: dict[signal.Signals, Any] = {number: signal.signal(number, answer) for number in wishes}
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, wishes)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

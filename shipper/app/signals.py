@@ -1,4 +1,4 @@
-"""The signals that a daemon answers, alone or as the parent of workers."""
+"""Answering the signals of a daemon, for as long as there is somebody to answer them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, Final
+from typing import Any
 
-# Blocked while the process starts, so that none is missed; `answering` lets them through.
-ANSWERED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+from shipper.app import ANSWERED
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 from shipper import __version__, heap
-from shipper.app.signals import ANSWERED
+from shipper.app import ANSWERED
 from shipper.cli.lazy import lazy_group
 from shipper.cli.status import INTERRUPTED, MISUSE, complain, status_of
 from shipper.errors import ShipperError

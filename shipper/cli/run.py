@@ -7,10 +7,9 @@ from pathlib import Path
 
 import click
 
-from shipper.app.daemon import WISHES, Daemon
+from shipper.app.daemon import Daemon, signals
 from shipper.app.lock import StateLock
 from shipper.app.observation import Observation
-from shipper.app.signals import answering
 from shipper.app.workers import Share, run_workers
 from shipper.cli.status import UNFINISHED, status_of
 from shipper.clock import SystemClock
@@ -44,7 +43,7 @@ def run(context: click.Context, path: str, worker: str | None) -> None:
     observation = Observation(config, clock, _write)
     lock = "lock" if worker is None else f"lock.{share.index}"
     daemon = Daemon(config, load, clock, observation, lock=lock)
-    with answering(lambda number: daemon.wish(WISHES[number])), closing(observation):
+    with signals(daemon), closing(observation):
         try:
             remaining = daemon.run()
         except ShipperError as error:  # into the log, in its format: it is what is looked for there
