@@ -22,7 +22,8 @@ KILLS ?= 300
 # The oldest Python that must do: Debian 12's own is 3.11.2.
 OLDEST ?= /usr/bin/python3
 
-.PHONY: setup run test oldest check fmt bench crash dashboards pictures demo detection fuzz kubernetes servers clean
+.PHONY: setup run test oldest check fmt bench demo detection fuzz crash dashboards pictures kubernetes \
+	servers image clean
 
 setup: $(VENV)/.ready
 

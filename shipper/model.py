@@ -42,6 +42,8 @@ KINDS: Final = (
 ALERT: Final = "alert"
 
 SESSION_KINDS: Final = frozenset((CONNECT, DISCONNECT, CHANGE_USER))
+# Somebody says who they are, and is let in or refused.
+LOGIN_KINDS: Final = frozenset((CONNECT, CHANGE_USER))
 
 
 class Span(NamedTuple):

@@ -1,4 +1,4 @@
-r"""Make text from a log safe to print on a terminal.
+r"""Make text from a log safe to print on a terminal, and possible to store.
 
     printable("bob\x1b[2J") -> r"bob\x1b[2J"
 
@@ -59,6 +59,11 @@ def encodable(text: str, encoding: str) -> str:
     except UnicodeEncodeError:
         return text.replace("…", "...").encode(encoding, "backslashreplace").decode(encoding)
     return text
+
+
+def storable(text: str) -> str:
+    """Write lone surrogates, which a file's name or a log may hold, as escapes: UTF-8 has none."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def safe_json(document: bytes) -> bytes:

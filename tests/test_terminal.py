@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipper.terminal import LIMIT, encodable, printable, safe_json
+from shipper.terminal import LIMIT, encodable, printable, safe_json, storable
 
 
 @pytest.mark.parametrize(
@@ -84,3 +84,8 @@ def test_json_for_a_terminal_is_the_same_json_with_nothing_to_obey() -> None:
     safe = safe_json(written)
     assert orjson.loads(safe) == hostile
     assert safe == ('{"user":"a\\u007f\\u009b2J\\u202e\\udb40\\udd01é漢","n":1}\n'.encode())
+
+
+def test_a_name_that_is_no_text_can_be_stored() -> None:
+    assert storable("caf\udce9.log") == r"caf\udce9.log"
+    assert storable("café 🐬") == "café 🐬"

@@ -202,6 +202,7 @@ def main() -> None:
     parser.add_argument("--database", default="percona", help="where audit_data is")
     parser.add_argument("--output", type=Path, default=HERE)
     arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
     for name, text in files(arguments.database):
         (arguments.output / name).write_text(text)
 

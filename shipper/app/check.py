@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
-from shipper.app.source import decoding_of
+from shipper.app.reading import decoding_of
 from shipper.clock import Clock
 from shipper.config import Config, name_of
 from shipper.errors import ShipperError

@@ -1,98 +1,32 @@
-"""What others see of the daemon: its log, its metrics, the HTTP endpoint, and the detector."""
+"""What others see of the daemon: its log, its metrics, the HTTP endpoint."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from shipper import __version__
+from shipper.app.sentry import Sentry
 from shipper.app.source import RunningSource
 from shipper.app.standing import source_status
 from shipper.clock import Clock
 from shipper.config import Config, name_of
 from shipper.detect import Detector
 from shipper.lane.parcel import ledgered
-from shipper.model import Marked
-from shipper.notices import Detected, Notice, Tell
+from shipper.notices import Notice
 from shipper.observe.alerts import AlertFile
 from shipper.observe.audit import Audited
-from shipper.observe.http import Endpoint, health_route, metrics_route
+from shipper.observe.http import Endpoint
 from shipper.observe.logs import Log
-from shipper.observe.metrics import Metrics, Pending, Pulls
+from shipper.observe.metrics import Metrics
+from shipper.observe.pulled import Pending, Pulls
 from shipper.observe.recent import Recent
+from shipper.observe.routes import health_route, metrics_route
 from shipper.observe.status import Standing, status_routes
 from shipper.sink import Sink, SinkSettings, make_sink
-from shipper.sink.base import Batch, Surroundings
+from shipper.sink.base import Surroundings
 from shipper.sink.counters import AuditCounters
 from shipper.source.findings import Findings
-
-
-class Sentry:
-    """A detector beside the counts of one source; tells what it finds."""
-
-    def __init__(
-        self,
-        detector: Detector,
-        clock: Clock,
-        tell: Tell,
-        recent: Recent,
-        findings: Findings | None = None,
-    ) -> None:
-        """Take records from the lane's thread, and questions from that of a scrape.
-
-        `findings` keeps what is found for the sinks that want it; None where none does.
-        """
-        self._detector = detector
-        self._clock = clock
-        self._findings = findings
-        self._recent = recent
-        self._tell = tell
-        self._lock = threading.Lock()
-        self._newest = (0, clock.monotonic())  # event time, and when it came
-
-    def see(self, marked: Marked, batch: Batch, end: int) -> None:
-        """Look at records, and tell."""
-        self._recent.see(marked.records, batch.source)
-        with self._lock:
-            found = self._detector.consider(marked, batch.segment, end)
-            self._note_time()
-        for detection in found:
-            self._tell(Detected(batch.source, detection))
-            if self._findings is not None:
-                self._findings.put(detection)
-
-    def settle(self) -> bool:
-        """Bring what was found to the disk, before the lane commits that it was looked for."""
-        return self._findings is not None and self._findings.save()
-
-    def dump(self) -> bytes:
-        """Write what the detector knows."""
-        with self._lock:
-            return self._detector.dump()
-
-    def load(self, saved: bytes) -> bool:
-        """Go on where `dump` was; False where another version wrote that."""
-        with self._lock:
-            loaded = self._detector.load(saved)
-            self._note_time()
-        return loaded
-
-    def _note_time(self) -> None:
-        if self._detector.newest != self._newest[0]:
-            self._newest = self._detector.newest, self._clock.monotonic()
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Give how many findings each rule had."""
-        with self._lock:
-            return self._detector.counts
-
-    def failed_accounts(self, top: int = 20) -> list[tuple[str, int]]:
-        """Give the sources with most accounts refused, as of now."""
-        with self._lock:
-            elapsed = self._clock.monotonic() - self._newest[1]
-            return self._detector.failed_accounts(top, elapsed)
 
 
 class Observation:

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import random
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from shipper.app.absent import Absent
-from shipper.app.inputs import Keeps, open_input
+from shipper.app.inputs import open_input
+from shipper.app.own_files import Leftovers
+from shipper.app.reading import decoding_of, selection_of
 from shipper.clock import Clock
 from shipper.config import Config, name_of
-from shipper.decode import FORMATS, OWN, Options
 from shipper.errors import ShipperError, UnavailableError
 from shipper.lane.dead_letters import DeadLetters
 from shipper.lane.feed import Feed
-from shipper.lane.fittings import Fittings, Select, select_all
+from shipper.lane.fittings import Fittings, select_all
 from shipper.lane.parcel import ledgered
-from shipper.lane.reader import Decoding
 from shipper.lane.run import Lane
-from shipper.lane.start import select_since, skipped
+from shipper.lane.start import skipped
 from shipper.lane.state import State
-from shipper.model import Block
 from shipper.notices import Tell, Trouble
-from shipper.policy import PolicySettings
-from shipper.refine.policy import Policy
 from shipper.refine.sequence import Sequences
 from shipper.refine.sessions import Changes
 from shipper.sink import Sink, SinkSettings, make_sink
@@ -41,7 +34,6 @@ from shipper.source.finder import Finder
 from shipper.source.findings import Findings
 from shipper.source.segment import Segment
 from shipper.source.settings import FileSettings
-from shipper.source.stream import PlainStream
 
 
 class Remainder(Struct, frozen=True):
@@ -52,31 +44,6 @@ class Remainder(Struct, frozen=True):
     path: str
     position: int
     size: int
-
-
-def decoding_of(settings: SourceSettings, now: float) -> Decoding:
-    """Give the formats and options that a source is read with."""
-    known = FORMATS if settings.format is None else (*FORMATS, *OWN)
-    formats = tuple(each for each in known if settings.format in (None, each.name))
-    zone = UTC if settings.timezone == "UTC" else ZoneInfo(settings.timezone)
-    # A day ahead of us at most: no clock is further off, and RFC 3164 times need a year.
-    latest = datetime.fromtimestamp(now, UTC) + timedelta(days=1)
-    most = settings.record_bytes_max
-    return Decoding(formats, Options(timezone=zone, record_bytes_max=most, latest=latest))
-
-
-def _selection(settings: PolicySettings, since: str | None) -> Select:
-    """Give what leaves out records that a sink does not want."""
-    policy = Policy(settings)
-    if since is None:
-        return policy.select
-
-    def select(block: Block) -> tuple[Block, dict[str, int]]:
-        younger, too_old = select_since(since, block)
-        kept, filtered = policy.select(younger)
-        return kept, {**too_old, **filtered}
-
-    return select
 
 
 class RunningSource:
@@ -110,6 +77,8 @@ class RunningSource:
         except Exception:
             self.state.close()
             raise
+        parts = self._input
+        self._leftovers = Leftovers(parts.spool, parts.identify, parts.around)
         self.catalog = self._open_catalog()
         self._feed = Feed(self.catalog, self._decoding, len(sinks), clock)
         self._done: dict[str, set[str]] = {}
@@ -157,8 +126,7 @@ class RunningSource:
                     size=each.size,
                     quiet_since=self._clock.monotonic(),
                 )
-        if self._input.spool is not None:
-            self._sweep(self._input.spool, finished)
+        self._leftovers.sweep(finished)
         self.catalog.remember(finished, unfinished)
         self.catalog.poll()
         present = {each.id for each in self.catalog.segments() if each.key is not None}
@@ -185,7 +153,7 @@ class RunningSource:
             chance=random.random,
             done=self._lane_is_done,
         )
-        select = _selection(settings, self._input.since) if self._input.filters else select_all
+        select = selection_of(settings, self._input.since) if self._input.filters else select_all
         return Lane(name, sink, fittings, select=select, keeps_defects=first)
 
     def _lane_is_done(self, lane: str, segment: Segment) -> None:
@@ -193,25 +161,7 @@ class RunningSource:
         done.add(lane)
         if done >= {each.name for each in self.lanes}:
             self.catalog.finish(segment)
-            if self._input.spool is not None:
-                self._remove_from(self._input.spool, segment.path)
-
-    def _remove_from(self, spool: Keeps, path: str) -> None:
-        try:
-            spool.remove(Path(path))
-        except OSError as error:
-            text = f"cannot remove {path} from the spool: {error.strerror}"
-            self._tell(Trouble(self.name, "", text))
-
-    def _sweep(self, spool: Keeps, finished: Mapping[str, int]) -> None:
-        """Remove what an earlier process shipped and did not live to remove."""
-        for path in spool.segments()[:-1]:
-            with suppress(OSError), path.open("rb") as file:
-                stream = PlainStream(os.dup(file.fileno()), str(path))
-                with closing(stream):
-                    found = self._input.identify(stream, str(path), True)  # noqa: FBT003
-                if found and finished.get(found.segment) == path.stat().st_size:
-                    self._remove_from(spool, str(path))
+            self._leftovers.remove(Path(segment.path))
 
     @property
     def findings(self) -> Findings | None:

@@ -6,10 +6,8 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
-from types import FrameType
-from typing import Any
 
-from shipper.app import ANSWERED
+from shipper.app.signals import answering
 
 
 class Wish(Enum):
@@ -30,13 +28,5 @@ def signals(wish: Callable[[Wish], None]) -> Iterator[None]:
         signal.SIGHUP: Wish.RELOAD,
     }
 
-    def answer(number: int, _frame: FrameType | None) -> None:
-        wish(wishes[signal.Signals(number)])
-
-    before: dict[signal.Signals, Any] = {number: signal.signal(number, answer) for number in wishes}
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, ANSWERED)
-    try:
+    with answering(lambda number: wish(wishes[number])):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -12,14 +12,12 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import FrameType
-from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from shipper.app import ANSWERED
 from shipper.app.lock import StateLock
+from shipper.app.signals import answering
 from shipper.config import Config
 from shipper.errors import UsageError
 
@@ -78,18 +76,11 @@ def run_workers(command: Sequence[str], count: int, lock: StateLock) -> int:
 def _passing_signals_on(workers: Sequence[subprocess.Popen[bytes]]) -> Iterator[list[int]]:
     asked: list[int] = []
 
-    def answer(number: int, _frame: FrameType | None) -> None:
+    def answer(number: signal.Signals) -> None:
         asked.append(number)
         for worker in workers:
             if worker.returncode is None:
                 worker.send_signal(number)
 
-    before: dict[signal.Signals, Any] = {
-        number: signal.signal(number, answer) for number in ANSWERED
-    }
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, ANSWERED)
-    try:
+    with answering(answer):
         yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

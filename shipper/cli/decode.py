@@ -24,7 +24,7 @@ from shipper.errors import ArchiveError, UsageError
 from shipper.model import Block
 from shipper.refine.sessions import Sessions
 from shipper.source.file import Log, open_log
-from shipper.terminal import printable, safe_json
+from shipper.terminal import printable, safe_json, storable
 
 Render = Callable[[Block], bytes]
 
@@ -122,7 +122,7 @@ def _ecs(name: str, label: str) -> Render:
 
 
 def _labelled(document: dict[str, Any], label: str) -> dict[str, Any]:
-    return {"file": _text(label), **document} if label else document
+    return {"file": storable(label), **document} if label else document
 
 
 def _lines(objects: Iterable[dict[str, Any]]) -> bytes:
@@ -138,11 +138,6 @@ def _table(_name: str, label: str) -> Render:
         return lines
 
     return render
-
-
-def _text(name: str) -> str:
-    """Write bytes of a name that are no text as escapes: JSON cannot hold them."""
-    return name.encode("utf-8", "backslashreplace").decode()
 
 
 _RENDERERS: Final[dict[str, Callable[[str, str], Render]]] = {

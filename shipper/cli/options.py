@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, tzinfo
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
 from shipper.decode import FORMATS, Format, Options
-from shipper.decode.base import RECORD_BYTES_MAX
+from shipper.decode.base import RECORD_BYTES_MAX, latest
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -70,6 +71,7 @@ def decoding(
 ) -> tuple[tuple[type[Format], ...], Options]:
     """Turn the options of `reading` into arguments of a Decoder."""
     formats = tuple(format_ for format_ in FORMATS if format_name in (None, format_.name))
-    # A day ahead of us at most: no clock is further off, and RFC 3164 times need a year.
-    latest = datetime.now(UTC) + timedelta(days=1)
-    return formats, Options(timezone=timezone, record_bytes_max=record_bytes_max, latest=latest)
+    options = Options(
+        timezone=timezone, record_bytes_max=record_bytes_max, latest=latest(time.time())
+    )
+    return formats, options

@@ -4,6 +4,9 @@
 wrong use, or something could not be opened, read or written · 3 not done: a target or the state
 needs somebody's hand · 4 stopped before everything was shipped · 5 nothing lost, but refused
 records wait in the dead letters · 130 interrupted · 141 whoever read the output went away.
+
+Of commands that look (`check`, `verify`, `setup opensearch`, `dead-letters replay`), 1 says that
+something is not as it should be.
 """
 
 from __future__ import annotations

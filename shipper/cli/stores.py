@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import msgspec
-from sqlalchemy import func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from shipper.errors import UsageError
 from shipper.sink import RememberingSink, open_sink
 from shipper.sink.sql import Settings, SqlStore
-from shipper.sink.sql_tables import SERVER, FailedLoginRow
+from shipper.sink.sql_reader import SqlReader
+from shipper.sink.sql_tables import FailedLoginRow
 from shipper.sink.sql_url import FORM, is_url
 from shipper.sink.sqlite_reader import SqliteReader
 
@@ -41,20 +41,6 @@ class Store(Protocol):
         ...
 
 
-class _SqlTarget(SqlStore):
-    """A database as `ship` and `report` ask it."""
-
-    def newest(self) -> str | None:
-        with self._reporting("read") as engine, engine.connect() as connection:
-            newest: str | None = connection.scalar(select(func.max(SERVER.records.c.at)))
-            return newest
-
-    def path_of(self, segment: str) -> str | None:
-        c = SERVER.segments.c
-        with self._reporting("read") as engine, engine.connect() as connection:
-            return connection.scalar(select(c.path).where(c.digest == segment))
-
-
 def open_store(store: str) -> Store:
     """Open a store that is there already; changes nothing in it.
 
@@ -62,7 +48,7 @@ def open_store(store: str) -> Store:
     or cannot be read.
     """
     if is_url(store):
-        return _prepared(store, setup="require")
+        return SqlReader(_prepared(store, setup="require"))
     kind, _, path = store.partition(":")
     if kind != "sqlite" or not path:
         raise UsageError(f"cannot report from {store!r}: write sqlite:PATH or {FORM}")
@@ -86,8 +72,8 @@ def secret(name: str) -> str:
         raise UsageError(f"{name}_FILE: cannot read {path}: {reason}") from error
 
 
-def _prepared(url: str, *, setup: str) -> _SqlTarget:
-    store = _SqlTarget(_settings(url, setup))
+def _prepared(url: str, *, setup: str) -> SqlStore:
+    store = SqlStore(_settings(url, setup))
     store.prepare()
     return store
 

@@ -98,7 +98,7 @@ class Config(Settings, frozen=True, kw_only=True):
         """Give the sinks that want what is detected in this source, under names of their own.
 
         So their lanes are seen by themselves: a target that takes alerts hides no records that
-        wait for it. None where nothing detects.
+        wait for it. No sinks where nothing detects.
         """
         if not self._is_watched(source):
             return []

@@ -23,7 +23,7 @@ from shipper.decode.array_fields import array_record, give_identity
 from shipper.decode.array_lines import Line, line_records
 from shipper.decode.base import Context, Data, Decoded, Memo
 from shipper.decode.identity import Identity, parse_identity
-from shipper.decode.jsonscan import PLAIN_STARTS, ObjectEnd, unnested
+from shipper.decode.jsonscan import ObjectEnd, interrupts, unnested
 from shipper.decode.jsontext import load_object
 from shipper.errors import MalformedError
 from shipper.model import AuditRecord
@@ -75,15 +75,8 @@ class ArrayJson:
     name: ClassVar[str] = ENTERPRISE
     start: ClassVar[bytes] = _START
     found_by: ClassVar[bytes] = unnested(_START_INSIDE)
-    interrupted_by: ClassVar[bytes] = (
-        unnested(
-            _START_INSIDE,
-            base.PERCONA_JSON_START,
-            base.MCAFEE_START,
-            base.OUTBRAIN_START,
-        )
-        + b"|"
-        + PLAIN_STARTS
+    interrupted_by: ClassVar[bytes] = interrupts(
+        _START_INSIDE, base.PERCONA_JSON_START, base.MCAFEE_START, base.OUTBRAIN_START
     )
 
     def __init__(self, context: Context) -> None:
@@ -109,9 +102,7 @@ class ArrayJson:
 
     def end(self, data: Data, start: int, final: bool) -> int:  # noqa: FBT001 the Protocol
         """Find the brace that closes the record."""
-        end = self._object.find(data, start)
-        row = self._rows.find(data, start, end or len(data), final)
-        return end if row == rows.NONE else -row
+        return self._rows.end(data, start, self._object.find(data, start), final)
 
     def fast(self, block: bytes, offset: int) -> Decoded | None:
         """Read a block of records of one layout.

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from shipper.decode import base, rows
-from shipper.decode.base import Context, Data, Decoded
+from shipper.decode.base import Context, Data
 from shipper.decode.fields import number, split_identity
-from shipper.decode.jsonscan import PLAIN_STARTS, ObjectEnd, unnested
+from shipper.decode.jsonscan import ObjectEnd, interrupts, unnested
 from shipper.decode.jsontext import load_object
 from shipper.errors import MalformedError
 from shipper.model import (
@@ -73,18 +73,14 @@ class Azure:
     name: ClassVar[str] = NAME
     start: ClassVar[bytes] = _START
     found_by: ClassVar[bytes] = unnested(_START, below=(b"properties",))
-    interrupted_by: ClassVar[bytes] = (
-        unnested(
-            _START,
-            _WRAPPER,
-            base.ARRAY_START,
-            base.MCAFEE_START,
-            base.OUTBRAIN_START,
-            base.PERCONA_JSON_START,
-            below=(b"properties",),
-        )
-        + b"|"
-        + PLAIN_STARTS
+    interrupted_by: ClassVar[bytes] = interrupts(
+        _START,
+        _WRAPPER,
+        base.ARRAY_START,
+        base.MCAFEE_START,
+        base.OUTBRAIN_START,
+        base.PERCONA_JSON_START,
+        below=(b"properties",),
     )
 
     def __init__(self, context: Context) -> None:
@@ -93,19 +89,12 @@ class Azure:
         self._object = ObjectEnd(context, self.interrupted_by)
         self._rows = rows.RowsInside(context, self.interrupted_by)
 
-    def cut(self, data: Data, start: int, stop: int) -> int:  # noqa: ARG002 the Protocol
-        """Have no fast path: the service delivers blobs of some minutes."""
-        return start
-
-    def fast(self, block: bytes, offset: int) -> Decoded | None:  # noqa: ARG002 the Protocol
-        """Have no fast path."""
-        return None
+    cut = staticmethod(base.never_cut)  # the service delivers blobs of some minutes
+    fast = staticmethod(base.never_fast)
 
     def end(self, data: Data, start: int, final: bool) -> int:  # noqa: FBT001 the Protocol
         """Find the brace that closes the envelope."""
-        end = self._object.find(data, start)
-        row = self._rows.find(data, start, end or len(data), final)
-        return end if row == rows.NONE else -row
+        return self._rows.end(data, start, self._object.find(data, start), final)
 
     def careful(self, raw: bytes) -> AuditRecord:
         """Read one envelope."""

@@ -7,7 +7,7 @@ A format is a pure reader of one layout. It answers four questions about bytes t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import ClassVar, Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
@@ -36,6 +36,11 @@ class Options(Struct, frozen=True, kw_only=True):
     record_bytes_max: int = RECORD_BYTES_MAX  # beyond it: a Defect
     # RFC 3164 syslog lines have no year: the latest one that is not after this time is taken.
     latest: datetime = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+def latest(now: float) -> datetime:
+    """Give `Options.latest` for `now`, seconds since 1970: no clock is a day ahead of ours."""
+    return datetime.fromtimestamp(now, UTC) + timedelta(days=1)
 
 
 class Decoded(NamedTuple):
@@ -178,12 +183,25 @@ QUOTED_STARTS: Final = b"|".join(
 XML_STARTS: Final = rb"<AUDIT_RECORD|<\?xml|</?AUDIT>"
 
 STARTS_OF_SEVERAL_LINES: Final = b"<{"  # XML and JSON may be laid out
+# `Format.interrupted_by` where no start proves anything by itself: `end` judges.
+NEVER: Final = rb"[^\s\S]"
+
 LOOKAHEAD: Final = 4096  # bytes within which `start` must decide; connection rows are under 1 KiB
 
 
 def without_line_end(raw: bytes) -> bytes:
     """Give a record without the line feed at its end, and without the CR that may precede it."""
     return raw.removesuffix(b"\n").removesuffix(b"\r")
+
+
+def never_cut(data: Data, start: int, stop: int) -> int:  # noqa: ARG001 the shape of Format.cut
+    """`Format.cut` of the formats without a fast path."""
+    return start
+
+
+def never_fast(block: bytes, offset: int) -> Decoded | None:  # noqa: ARG001 likewise of `fast`
+    """`Format.fast` of the formats without one."""
+    return None
 
 
 def last_line_end(data: Data, start: int, stop: int) -> int:

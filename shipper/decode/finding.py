@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from shipper.decode import base
-from shipper.decode.base import Context, Data, Decoded
+from shipper.decode.base import Context
 from shipper.detection import from_line
 from shipper.document.alert import FORMAT, record_of
 from shipper.errors import MalformedError
@@ -32,14 +32,8 @@ class Finding:
         """Need nothing: times are seconds since 1970."""
 
     end = staticmethod(base.line_end)
-
-    def cut(self, data: Data, start: int, stop: int) -> int:  # noqa: ARG002 the Protocol
-        """Have no fast path: findings are few."""
-        return start
-
-    def fast(self, block: bytes, offset: int) -> Decoded | None:  # noqa: ARG002 the Protocol
-        """Have no fast path."""
-        return None
+    cut = staticmethod(base.never_cut)  # findings are few
+    fast = staticmethod(base.never_fast)
 
     def careful(self, raw: bytes) -> AuditRecord:
         """Read one line."""

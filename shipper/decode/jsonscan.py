@@ -40,7 +40,12 @@ def unnested(*starts: bytes, below: tuple[bytes, ...] = ()) -> bytes:
 
 
 # What proves a cut wherever it stands: no object, so never a nested one.
-PLAIN_STARTS: Final = b"|".join((base.XML_HEADER, base.OLD_START, base.CSV_START))
+_PLAIN_STARTS: Final = b"|".join((base.XML_HEADER, base.OLD_START, base.CSV_START))
+
+
+def interrupts(*starts: bytes, below: tuple[bytes, ...] = ()) -> bytes:
+    """`Format.interrupted_by` of an object: `starts` as in `unnested`, and what is no object."""
+    return unnested(*starts, below=below) + b"|" + _PLAIN_STARTS
 
 
 class _Place(NamedTuple):

@@ -15,15 +15,15 @@ from itertools import accumulate
 from typing import Any, ClassVar, Final
 
 from shipper.decode import base, mariadb_row, syslog_header
-from shipper.decode.base import BROKEN, MORE, Context, Data, Decoded, Memo, Seen
+from shipper.decode.base import Context, Decoded, Memo
+from shipper.decode.mariadb_end import RowEnd
 from shipper.decode.mariadb_row import (
     CLOCK,
-    HEAD_BYTES_MAX,
     INTEGER,
+    KNOWN_START,
     SERVER,
     Row,
     holds_clock,
-    holds_row,
     split_row,
 )
 from shipper.decode.mariadb_tail import Tail, read_tail, repeated_tail
@@ -35,7 +35,6 @@ NAME: Final = "mariadb"
 RDS: Final = "rds-mysql"
 AURORA: Final = "aurora-mysql"
 
-_LINE_FEED: Final = ord("\n")
 # Characters of a row without its statement on the fast path: less than HEAD_BYTES_MAX bytes.
 _SHORT: Final = 1000
 _DIGITS: Final = 15  # of a query id: sixteen are a clock
@@ -44,8 +43,6 @@ _CLOCK: Final = re.compile(CLOCK)
 _SECONDS: Final = re.compile("[0-9]{10}")
 _SERVER: Final = re.compile(SERVER)
 _INTEGER: Final = re.compile(INTEGER)
-_KNOWN: Final = f"{CLOCK},{SERVER},"
-
 
 # A row with a free clock is known only by its anchor; at least time, server host, user and host
 # stand before it. The first byte begins neither framing nor another format; a syslog header has a
@@ -55,16 +52,7 @@ _FREE: Final = (
     rf"[^\n]{{0,1500}}?,[^,\n]{{0,255}}+,{INTEGER},{INTEGER},"
     rf"(?:{'|'.join(mariadb_row.OPERATIONS)}),"
 )
-_START: Final = f"(?:{_KNOWN}|{_FREE})".encode()
-
-_ROW_START: Final = re.compile(_KNOWN.encode())
-_QUERY_ANCHOR: Final = re.compile(f",{INTEGER},{INTEGER},QUERY,".encode())
-# Any beginning of QUERY_END: of a status there may be the sign alone so far.
-_QUERY_END: Final = re.compile(f",(-?[0-9]{{0,10}}){mariadb_row.MORE_COLUMNS}\r?".encode())
-# A statement that is still open after so many bytes, with the start of a row at a line start
-# inside, belongs to a cut row: only servers before 2015 wrote raw line feeds.
-_WINDOW: Final = 64 * 1024
-_NEXT_ROW: Final = re.compile(rb"\n(?=%b)" % _START)
+_START: Final = f"(?:{KNOWN_START}|{_FREE})".encode()
 
 
 # User, host, address, connection id, and what is said in `extra`.
@@ -76,9 +64,9 @@ class MariaDb:
 
     name: ClassVar[str] = NAME
     start: ClassVar[bytes] = _START
-    found_by: ClassVar[bytes] = rf"(?:{_KNOWN}|(?<=\n){_FREE})".encode()
+    found_by: ClassVar[bytes] = rf"(?:{KNOWN_START}|(?<=\n){_FREE})".encode()
     # Any text can stand inside a statement, only not an unescaped quote: `end` judges.
-    interrupted_by: ClassVar[bytes] = rb"[^\s\S]"
+    interrupted_by: ClassVar[bytes] = base.NEVER
 
     def __init__(self, context: Context) -> None:
         """Keep the decoder's clock, and memos of what repeats from row to row."""
@@ -88,7 +76,7 @@ class MariaDb:
         self._sessions: Memo[_Session] = Memo(self._session)
         self._clients: Memo[Client] = Memo(client)
         self._tails: Memo[Tail] = Memo(repeated_tail)
-        self._seen = Seen(context)
+        self.end = RowEnd(context, self.start).find
 
     cut = staticmethod(base.last_line_end)
 
@@ -169,57 +157,6 @@ class MariaDb:
             raise ValueError(text)
         return self._clock[text][:-1]
 
-    def end(self, data: Data, start: int, final: bool) -> int:  # noqa: FBT001 hot call
-        """Find the end of a statement, or of a line that is a row without one."""
-        limit = start + HEAD_BYTES_MAX
-        line = data.find(b"\n", start, limit)
-        edge = line if line >= 0 else min(limit, len(data))
-        anchor = _QUERY_ANCHOR.search(data, start, edge)
-        # From the anchor's last byte on: a second comma is the end of an empty database.
-        quote = data.find(b",'", anchor.end(), edge) if anchor else -1
-        if quote >= 0 and not holds_row(data[start:quote].decode("latin-1")):
-            end = self._text_end(data, start, quote + 2, final)
-            if end != BROKEN:
-                return end
-        if line < 0 and edge < limit and not final:
-            return MORE
-        if edge < limit and split_row(data[start:edge].removesuffix(b"\r").decode("latin-1")):
-            return min(edge + 1, len(data))
-        # Cut, and what follows stands behind it on the line or on the next one. Not just at any
-        # start of a record: an attacker's user name may hold one.
-        second = _ROW_START.search(data, start + 1, edge)
-        if second is not None:
-            return -second.start()
-        return -(line + 1) if line >= 0 else MORE if final else BROKEN
-
-    def _text_end(self, data: Data, start: int, text: int, final: bool) -> int:  # noqa: FBT001 as `end`
-        """Find the end of the row whose statement begins at `text`; BROKEN if it is not closed."""
-        quote = self._closing_quote(data, start, text)
-        window = start + _WINDOW
-        if quote < 0 and final:
-            return BROKEN
-        if not 0 <= quote < window and len(data) >= window and _NEXT_ROW.search(data, text, window):
-            return BROKEN
-        if quote < 0:
-            return MORE
-        match = _QUERY_END.match(data, quote + 1)
-        after = match.end() if match else quote + 1
-        whole = match is not None and match[1] != b"-"
-        if after < len(data):
-            return after + 1 if whole and data[after] == _LINE_FEED else BROKEN
-        return MORE if not final else after if whole else BROKEN
-
-    def _closing_quote(self, data: Data, start: int, text: int) -> int:
-        """Find the first quote from `text` on that is not escaped; -1 if there is none."""
-        at = start + self._seen.get(text - start)
-        while (quote := data.find(b"'", at)) >= 0:
-            part = data[at:quote]
-            if (len(part) - len(part.rstrip(b"\\"))) % 2 == 0:
-                break
-            at = quote + 1
-        self._seen.set(text - start, at - start)
-        return quote
-
     def careful(self, raw: bytes) -> AuditRecord:
         """Read one row of any generation and any clock."""
         row = split_row(base.without_line_end(raw).decode("latin-1"))
@@ -259,10 +196,6 @@ def _connection_id(text: str) -> int:
     # Printed with %d: from 2^31 on the server's own number, which PROCESSLIST shows, is negative.
     number = int(text)
     return number + 2**32 if number < 0 else number
-
-
-def _is_number(text: str) -> bool:
-    return text.isdecimal() and text.isascii() and len(text) <= 18
 
 
 def _utf8(text: str) -> str:

@@ -13,9 +13,9 @@ from __future__ import annotations
 from typing import Any, ClassVar, Final
 
 from shipper.decode import base
-from shipper.decode.base import Context, Data, Decoded
+from shipper.decode.base import Context
 from shipper.decode.fields import number
-from shipper.decode.jsonscan import PLAIN_STARTS, unnested
+from shipper.decode.jsonscan import interrupts, unnested
 from shipper.decode.jsontext import load_pairs
 from shipper.errors import MalformedError
 from shipper.model import AUDIT_START, CONNECT, DISCONNECT, QUERY, AuditRecord
@@ -38,10 +38,8 @@ class McAfee:
     name: ClassVar[str] = NAME
     start: ClassVar[bytes] = base.MCAFEE_START
     found_by: ClassVar[bytes] = unnested(base.MCAFEE_START)
-    interrupted_by: ClassVar[bytes] = (
-        unnested(base.MCAFEE_START, base.OUTBRAIN_START, base.ARRAY_START, base.PERCONA_JSON_START)
-        + b"|"
-        + PLAIN_STARTS
+    interrupted_by: ClassVar[bytes] = interrupts(
+        base.MCAFEE_START, base.OUTBRAIN_START, base.ARRAY_START, base.PERCONA_JSON_START
     )
 
     def __init__(self, context: Context) -> None:
@@ -49,14 +47,8 @@ class McAfee:
         self._clock = context.clock.utc
 
     end = staticmethod(base.line_end)
-
-    def cut(self, data: Data, start: int, stop: int) -> int:  # noqa: ARG002 the Protocol
-        """Have no fast path: repeated keys need a parser that shows them."""
-        return start
-
-    def fast(self, block: bytes, offset: int) -> Decoded | None:  # noqa: ARG002 the Protocol
-        """Have no fast path."""
-        return None
+    cut = staticmethod(base.never_cut)  # repeated keys need a parser that shows them
+    fast = staticmethod(base.never_fast)
 
     def careful(self, raw: bytes) -> AuditRecord:
         """Read one line."""

@@ -14,19 +14,18 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from shipper.decode import mariadb_row
 from shipper.decode.base import MORE, Context, Data, Seen
-from shipper.decode.mariadb_row import split_row
+from shipper.decode.mariadb_row import KNOWN_START, split_row
 from shipper.decode.syslog_message import start_pattern, timed
 
-NONE: Final = -1
+_NONE: Final = -1
 # Twice what the servers make of a row by default; the next shorter one proves as much.
 ROW_BYTES_MAX: Final = 2048
 
 # No line of an intact record begins like this, so it costs nobody time to wait for its end.
 _LINE: Final = re.compile(rb"\n(?=[0-9]|<[0-9]|[A-Z][a-z][a-z] )")
 _LINE_BYTES: Final = 5
-_ROW: Final = re.compile(f"{mariadb_row.CLOCK},{mariadb_row.SERVER},".encode())
+_ROW: Final = re.compile(KNOWN_START.encode())
 _IN_SYSLOG: Final = re.compile(start_pattern(()))
 
 
@@ -38,10 +37,15 @@ class RowsInside:
         self._interrupts = re.compile(interrupted_by)
         self._seen = Seen(context)
 
-    def find(self, data: Data, start: int, stop: int, final: bool) -> int:  # noqa: FBT001 hot call
+    def end(self, data: Data, start: int, end: int, final: bool) -> int:  # noqa: FBT001 as Format.end
+        """Answer `Format.end`: `end`, an index or MORE, unless a row before it proves a cut."""
+        row = self._find(data, start, end or len(data), final)
+        return end if row == _NONE else -row
+
+    def _find(self, data: Data, start: int, stop: int, final: bool) -> int:  # noqa: FBT001 hot call
         """Find the first row in the record at `start`, which ends at `stop` or is open there.
 
-        NONE: there is none. MORE: more bytes will tell, or the engine will find what comes before.
+        _NONE: there is none. MORE: more bytes will tell, or the engine will find what comes before.
         Anything else is its index.
         """
         # A block of whole records is asked about as final, one by one within the same item.
@@ -57,7 +61,7 @@ class RowsInside:
                 return at if other is None or other.start() >= at else MORE
         if not final:
             self._seen.set(0, max(stop - _LINE_BYTES - start, 0))
-        return NONE
+        return _NONE
 
 
 def _is_row(line: bytes) -> bool:

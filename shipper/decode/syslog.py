@@ -65,7 +65,7 @@ class Syslog:
     header: ClassVar[bytes] = HEADER.encode()
     found_by: ClassVar[bytes] = rb"(?:(?<=\n)|(?=<[0-9]))(?:%b)" % _START
     # What proves a cut depends on the format inside: `end` looks for it.
-    interrupted_by: ClassVar[bytes] = rb"[^\s\S]"
+    interrupted_by: ClassVar[bytes] = base.NEVER
 
     def __init__(self, context: Context) -> None:
         """Make readers of all formats inside, for the same decoder."""

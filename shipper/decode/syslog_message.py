@@ -25,9 +25,6 @@ from shipper.model import AuditRecord
 
 # A word of the operator's choice (server_audit_syslog_info), or the tag of Percona's filter.
 _INFO: Final = r'(?P<info> {0,2}(?:[^\s,{<"]{1,64} ){0,4}?)'
-_KNOWN: Final = f"{mariadb_row.CLOCK},{mariadb_row.SERVER},"
-
-
 # A MariaDB row as it goes to syslog: without its time (4.3).
 _UNTIMED: Final = (
     rf"{mariadb_row.SERVER},[^\n]{{0,1500}}?,[^,\n]{{0,255}}+,"
@@ -48,7 +45,7 @@ def _lenient(start: bytes) -> str:
 
 def start_pattern(starts: Iterable[bytes]) -> bytes:
     """Give the pattern of a line that begins a record, by the starts of the records."""
-    inner = "|".join([*map(_lenient, starts), _KNOWN, _UNTIMED])
+    inner = "|".join([*map(_lenient, starts), mariadb_row.KNOWN_START, _UNTIMED])
     return rf"{syslog_header.NAMED}{_INFO}(?={inner})".encode()
 
 
@@ -101,7 +98,7 @@ def _ident(header: re.Match[bytes]) -> bytes | None:
 
 _NAMED: Final = re.compile(syslog_header.NAMED.encode())
 _IS_UNTIMED: Final = re.compile(_UNTIMED.encode())
-_IS_KNOWN: Final = re.compile(_KNOWN.encode())
+_IS_KNOWN: Final = re.compile(mariadb_row.KNOWN_START.encode())
 # It makes a row of MariaDB whole; the header's time replaces it.
 _CLOCK: Final = b"19700101 00:00:00,"
 

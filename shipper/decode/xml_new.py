@@ -96,13 +96,11 @@ class XmlNew:
 
     def end(self, data: Data, start: int, final: bool) -> int:  # noqa: FBT001 hot call
         """Find the first closing tag."""
-        end = data.find(_END, start)
-        end = end + len(_END) if end >= 0 else end
+        found = data.find(_END, start)
+        end = found + len(_END) if found >= 0 else MORE
         if _ESCAPING.match(data, start):
-            row = self._rows.find(data, start, end if end >= 0 else len(data), final)
-            if row != rows.NONE:
-                return -row
-        return MORE if end < 0 else with_line_feed(data, end, final)
+            end = self._rows.end(data, start, end, final)
+        return end if end <= MORE else with_line_feed(data, end, final)
 
     def careful(self, raw: bytes) -> AuditRecord:
         """Read the elements of one record in any order and layout."""

@@ -93,15 +93,13 @@ class XmlOld:
         """Find the first `/>`; of a record with unescaped options, the one after OS_VERSION."""
         if _STARTUP_BEGIN.match(data, start):
             match = _STARTUP_END.search(data, start)
-            end = match.end() if match else -1
+            end = match.end() if match else MORE
         else:
-            end = data.find(b"/>", start)
-            end = end + 2 if end >= 0 else end
+            found = data.find(b"/>", start)
+            end = found + 2 if found >= 0 else MORE
         if _ESCAPING.match(data, start):
-            row = self._rows.find(data, start, end if end >= 0 else len(data), final)
-            if row != rows.NONE:
-                return -row
-        return MORE if end < 0 else with_line_feed(data, end, final)
+            end = self._rows.end(data, start, end, final)
+        return end if end <= MORE else with_line_feed(data, end, final)
 
     def careful(self, raw: bytes) -> AuditRecord:
         """Read the attributes of one record in any order and layout."""

@@ -21,6 +21,7 @@ from shipper.model import (
     COMMAND,
     CONNECT,
     DISCONNECT,
+    LOGIN_KINDS,
     OTHER,
     QUERY,
     TABLE,
@@ -53,7 +54,6 @@ _CHANGES: Final = frozenset(
 )
 _CHANGE_PREFIXES: Final = ("create_", "drop_", "alter_", "rename_", "set_password")
 
-_LOGINS: Final = frozenset((CONNECT, CHANGE_USER))
 
 Key: TypeAlias = tuple[Any, ...]  # values of the fields that a part is made of
 
@@ -77,7 +77,7 @@ def what(key: Key) -> What:
     error = b""
     if status:
         event["code"] = str(status)
-        code = explain(status, format_, login=kind in _LOGINS)
+        code = explain(status, format_, login=kind in LOGIN_KINDS)
         known = {"type": code.symbol, "message": code.meaning} if code.symbol else {}
         error = encode({"error": {"code": str(status)} | known})[1:-1] + b","
     audit = {

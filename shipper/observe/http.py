@@ -1,6 +1,6 @@
-"""The HTTP endpoint: /metrics, /livez, /readyz, and what else is put into its table of routes.
+"""The HTTP endpoint: a table of routes (`routes.py`), served to whoever can reach the port.
 
-It serves whoever can reach the port, so no client may cost much: at most `connections_max` at once,
+So no client may cost much: at most `connections_max` at once,
 each for at most `connection_seconds`, one request a connection, GET and HEAD only.
 """
 
@@ -13,23 +13,18 @@ import hmac
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from msgspec import Meta
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector
 
 from shipper.errors import MisconfiguredError
+from shipper.observe.routes import Reply, Request, Routes
 from shipper.settings import Positive, Seconds, Secret, Settings
-
-if TYPE_CHECKING:
-    from prometheus_client.core import Metric
 
 
 class HttpSettings(Settings, frozen=True, kw_only=True):
@@ -61,63 +56,6 @@ class HttpSettings(Settings, frozen=True, kw_only=True):
             yield "tls_certificate and tls_key: give both or none"
         if self.tls_client_ca is not None and self.tls_certificate is None:
             yield "tls_client_ca needs tls_certificate and tls_key"
-
-
-class Request(NamedTuple):
-    """What a route may know of a request."""
-
-    path: str
-    accept: str
-
-
-class Reply(NamedTuple):
-    """What a route answers."""
-
-    body: bytes
-    content_type: str = "text/plain; charset=utf-8"
-    status: HTTPStatus = HTTPStatus.OK
-    headers: tuple[tuple[str, str], ...] = ()  # beside those of every reply
-
-
-class Route(NamedTuple):
-    """One path."""
-
-    answer: Callable[[Request], Reply]
-    public: bool = False  # needs no password
-
-
-Routes = dict[str, Route]
-Reasons = Callable[[], Sequence[str]]
-
-
-def metrics_route(collect: Callable[[], Iterable[Metric]]) -> Route:
-    """Answer with the metrics, as OpenMetrics where the client asks for it."""
-
-    class _Now(Collector):
-        def collect(self) -> Iterable[Metric]:
-            return collect()
-
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Now())
-
-    def answer(request: Request) -> Reply:
-        encode, content_type = choose_encoder(request.accept)
-        return Reply(encode(registry), content_type)
-
-    return Route(answer)
-
-
-def health_route(reasons: Reasons) -> Route:
-    """Answer 200 where nothing is wrong, else 503 with a line for each reason."""
-
-    def answer(_request: Request) -> Reply:
-        wrong = reasons()
-        if not wrong:
-            return Reply(b"ok\n")
-        body = "".join(f"{reason}\n" for reason in wrong).encode("utf-8", "backslashreplace")
-        return Reply(body, status=HTTPStatus.SERVICE_UNAVAILABLE)
-
-    return Route(answer, public=True)
 
 
 class Endpoint:

@@ -9,10 +9,9 @@ from __future__ import annotations
 import platform
 import threading
 from collections import Counter as Tallies
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final
 
-from msgspec import Struct
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -21,8 +20,6 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from shipper.clock import Clock, seconds_of
 from shipper.notices import (
@@ -42,8 +39,12 @@ from shipper.notices import (
     Trouble,
     Truncated,
 )
-from shipper.observe.audit import AuditCollector, Audited
+from shipper.observe.audit import AuditCollector
 from shipper.observe.families import COUNTER, HISTOGRAM, PIPELINE, Family
+from shipper.observe.pulled import PULLED, Pulled, Pulls
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
 
 OTHER: Final = "other"
 LEVELS: Final = ("debug", "info", "warning", "error")
@@ -52,23 +53,6 @@ FAILURES: Final = ("unavailable", "timeout", "throttled", "rejected", "protocol"
 REFUSALS: Final = ("mapping", "too_large", "invalid", OTHER)
 FILTERS: Final = ("since", "policy", "accounts", "commands", "databases", OTHER)
 DROPS: Final = ("buffer_full", "stopped", OTHER)
-_PULLED: Final = ("audit_shipper_source_pending_bytes", "audit_shipper_dead_letter_bytes")
-
-
-class Pending(Struct, frozen=True):
-    """What a lane has still to ship."""
-
-    source: str
-    sink: str
-    size: int  # plain bytes
-
-
-class Pulls(Struct):
-    """Numbers that are asked for at each scrape rather than told."""
-
-    audited: Callable[[], Iterable[Audited]] = tuple
-    pending: Callable[[], Iterable[Pending]] = tuple
-    dead_letter_bytes: Callable[[], int] = int
 
 
 class Metrics:
@@ -78,9 +62,9 @@ class Metrics:
         """Make all families; label sets of sources and sinks come with `expect`."""
         # A second series for each counter, in the text format a family of its own: twice the cost
         # for what the recording rules in alert-rules/ do without.
-        disable_created_metrics()  # type: ignore[no-untyped-call]
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's
         self.registry = CollectorRegistry(auto_describe=False)
-        self.pulls = pulls or Pulls()
+        self._pulls = pulls or Pulls()
         self._clock = clock
         self._lock = threading.Lock()
         self._acked: dict[str, float] = {}
@@ -88,12 +72,12 @@ class Metrics:
         self._families: dict[str, Any] = {
             name: _make(family, self.registry)
             for name, family in PIPELINE.items()
-            if name not in _PULLED
+            if name not in PULLED
         }
         # Memory, processor time, open files: read from /proc at each scrape.
         ProcessCollector(registry=self.registry)
-        self.registry.register(AuditCollector(self._audited))
-        self.registry.register(_Pulled(self))
+        self.registry.register(AuditCollector(self._pulls.audited))
+        self.registry.register(Pulled(self._pulls))
         self._handlers: dict[type[Notice], Callable[[Any], None]] = {
             Taken: self._taken,
             Filtered: self._filtered,
@@ -119,9 +103,6 @@ class Metrics:
     def _get(self, name: str, *labels: str) -> Any:
         family = self._families[name]
         return family.labels(*labels) if labels else family
-
-    def _audited(self) -> Iterable[Audited]:
-        return self.pulls.audited()
 
     def expect(self, source: str, sink: str) -> None:
         """Show everything about a lane at 0, before it begins, and when it begins again."""
@@ -261,22 +242,6 @@ _BY_SINK_AND: Final = (
     ("audit_shipper_sink_dropped_records_total", DROPS),
     ("audit_shipper_records_filtered_total", FILTERS),
 )
-
-
-class _Pulled(Collector):
-    """Gauges whose value somebody else has."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-
-    def collect(self) -> Iterator[Metric]:
-        pulls = self._metrics.pulls
-        pending, dead = (PIPELINE[name] for name in _PULLED)
-        gauge = GaugeMetricFamily(pending.name, pending.help, labels=pending.labels)
-        for each in pulls.pending():
-            gauge.add_metric((each.source, each.sink), each.size)
-        yield gauge
-        yield GaugeMetricFamily(dead.name, dead.help, value=pulls.dead_letter_bytes())
 
 
 def _make(family: Family, registry: CollectorRegistry) -> Counter | Gauge | Histogram:

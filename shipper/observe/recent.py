@@ -19,7 +19,7 @@ from shipper.addresses import source_of
 from shipper.clock import Clock, seconds_of
 from shipper.codes import is_probe, lookup
 from shipper.detection import Detection
-from shipper.model import CHANGE_USER, CONNECT, AuditRecord
+from shipper.model import LOGIN_KINDS, AuditRecord
 from shipper.notices import (
     Attempted,
     Delivered,
@@ -43,7 +43,6 @@ BUCKET_SECONDS: Final = 10
 BUCKETS: Final = 90
 # Names are at most 128 characters in any server; what is longer is an attack.
 TEXT_MAX: Final = 256
-_LOGINS: Final = frozenset((CONNECT, CHANGE_USER))
 _STATUS: Final = attrgetter("status")
 
 
@@ -132,7 +131,7 @@ class Recent:
         refused = [
             record
             for record in filter(_STATUS, records)
-            if record.kind in _LOGINS and not is_probe(record.status or 0, record.user)
+            if record.kind in LOGIN_KINDS and not is_probe(record.status or 0, record.user)
         ]
         if refused:
             with self._lock:
@@ -219,11 +218,11 @@ class Recent:
 
 _HANDLERS: Final[dict[type[Notice], Callable[[Recent, Any], None]]] = {
     Attempted: Recent._attempted,  # noqa: SLF001 a table of this class's own methods
-    Delivered: Recent._delivered,  # noqa: SLF001
-    Detected: Recent._detected,  # noqa: SLF001
+    Delivered: Recent._delivered,  # noqa: SLF001 likewise
+    Detected: Recent._detected,  # noqa: SLF001 likewise
     **dict.fromkeys(
         (Trouble, Mended, Waiting, Refused, Dropped, Lost, Endangered),
-        Recent._event,  # noqa: SLF001
+        Recent._event,  # noqa: SLF001 likewise
     ),
 }
 

@@ -14,10 +14,10 @@ from msgspec import Struct
 
 from shipper.clock import Clock, rfc3339
 from shipper.detection import RULES, Detection
-from shipper.observe.http import Reply, Request, Route, Routes
 from shipper.observe.recent import BUCKET_SECONDS, Event, Recent
+from shipper.observe.routes import Reply, Request, Route, Routes
 from shipper.observe.status_page import HEADERS, render
-from shipper.terminal import safe_json
+from shipper.terminal import safe_json, storable
 
 # A log with a thousand rotated files that nobody removes would make a page of a megabyte.
 SEGMENTS_MAX: Final = 50
@@ -186,7 +186,7 @@ def _problems(
 def _encodable(value: Any) -> Any:
     """Write lone surrogates as escapes: JSON text cannot hold them."""
     if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
+        return storable(value)
     if isinstance(value, dict):
         return {key: _encodable(each) for key, each in value.items()}
     if isinstance(value, list):

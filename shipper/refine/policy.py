@@ -102,7 +102,7 @@ class Policy:
 
     def _verdict(self, values: tuple[str | None, ...]) -> str:
         """Name the filter that leaves such records out; "" where none does."""
-        key = _Key(**dict(zip(self._fields, values, strict=True)))  # type: ignore[arg-type]
+        key = _Key(**dict(zip(self._fields, values, strict=True)))  # type: ignore[arg-type]  # kind is never None
         if key.kind in _AUDIT:
             return ""
         return next((name for name, passes in self._checks if not passes(key)), "")

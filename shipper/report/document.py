@@ -31,6 +31,7 @@ from shipper.report.groups import Key
 from shipper.report.hours import HOUR_SECONDS
 from shipper.report.result import NOTHING_SAID, About, FailedLoginReport, Line, Section
 from shipper.report.seconds import rfc3339
+from shipper.terminal import storable
 
 
 def to_json(
@@ -49,7 +50,7 @@ def to_json(
         "error": _section(report.by_error, _error),
     }
     return {
-        "store": _text(about.store),
+        "store": storable(about.store),
         "since": about.since,
         "newest": about.beyond and about.beyond.newest,
         "older": about.beyond and about.beyond.older,
@@ -61,7 +62,7 @@ def to_json(
         "last": report.last,
         "without_time": report.without_time,
         "jumps_back": report.jumps_back,
-        "records": {_text(name): count for name, count in report.names.items()},
+        "records": {storable(name): count for name, count in report.names.items()},
         "by_hour": {
             str(rfc3339(hour * HOUR_SECONDS)): count
             for hour, count in sorted(report.by_hour.counts.items())
@@ -98,7 +99,7 @@ def _section(section: Section[Key], write: Callable[[Line[Key]], dict[str, Any]]
 
 def _user(line: Line[str]) -> dict[str, Any]:
     return {
-        "user": _text(line.key),
+        "user": storable(line.key),
         "attempts": line.attempts,
         "sources": line.sources,
         **_times(line),
@@ -107,7 +108,7 @@ def _user(line: Line[str]) -> dict[str, Any]:
 
 def _source(line: Line[str]) -> dict[str, Any]:
     return {
-        "source": _text(line.key),
+        "source": storable(line.key),
         "attempts": line.attempts,
         "users": line.users,
         "spray": line.spray,
@@ -131,7 +132,7 @@ def _error(line: Line[Code]) -> dict[str, Any]:
 
 def _probe_source(line: Line[str]) -> dict[str, Any]:
     return {
-        "source": _text(line.key),
+        "source": storable(line.key),
         "count": line.attempts,
         "first": line.first,
         "last": line.last,
@@ -147,8 +148,3 @@ def _times(line: Line[Any]) -> dict[str, Any]:
         "peak": peak and {"attempts": peak.attempts, "began": peak.began, "burst": peak.burst},
         "lower_bounds": list(line.at_least),
     }
-
-
-def _text(text: str) -> str:
-    """Write lone surrogates as escapes: JSON text cannot hold them."""
-    return text.encode("utf-8", "backslashreplace").decode()

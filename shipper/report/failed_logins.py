@@ -13,6 +13,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from shipper.addresses import SOCKET
 from shipper.codes import Code, is_probe, lookup
 from shipper.errors import UsageError
 from shipper.report.groups import Distinct, Folded, Group, Groups, Key, Tally, bounded
@@ -27,8 +28,6 @@ BURST_WINDOW_SECONDS: Final = 60
 BURST_WINDOW_SECONDS_MAX: Final = 600
 # One source that tries this many accounts is guessing names, not mistyping one.
 SPRAY_USERS: Final = 5
-# A record with neither an address nor a host came through the server's own socket.
-SOCKET: Final = "(socket)"
 # All formats together know three words for it; the rest of a forged log is OTHER_NAMES.
 NAMES_MAX: Final = 20
 OTHER_NAMES: Final = "(other)"

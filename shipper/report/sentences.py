@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from shipper.addresses import SOCKET
 from shipper.codes import Code
-from shipper.report.failed_logins import SOCKET
 from shipper.report.groups import DISTINCT_MAX, GROUPS_MAX
 from shipper.report.result import Beyond, FailedLoginReport, Other, Probes, Section
 from shipper.report.tables import number, plural

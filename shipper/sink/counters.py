@@ -27,9 +27,8 @@ from shipper.errors import MisconfiguredError
 from shipper.model import (
     AUDIT_START,
     AUDIT_STOP,
-    CHANGE_USER,
-    CONNECT,
     DISCONNECT,
+    LOGIN_KINDS,
     QUERY,
     AuditRecord,
     Block,
@@ -41,7 +40,6 @@ from shipper.sink.refused import RefusedLogins
 
 VERSION: Final = 1
 SEGMENTS_MAX: Final = 64  # as in shipper.detect.state
-_LOGINS: Final = frozenset((CONNECT, CHANGE_USER))
 _NUMBERS: Final = {number: str(number) for number in QUERY_ERRORS}
 _CLASS: Final = attrgetter("command_class")
 _STATUS: Final = attrgetter("status")
@@ -151,7 +149,7 @@ class AuditCounters:
         kinds = Counter({QUERY: classes.total() - len(special)})
         outcomes = Counter(map(_OUTCOME, special))
         logins = Counter(
-            [_LOGIN(each) for each in filter(_STATUS, special) if each.kind in _LOGINS]
+            [_LOGIN(each) for each in filter(_STATUS, special) if each.kind in LOGIN_KINDS]
         )
         with self._lock:
             self._count_outcomes(outcomes, kinds, classes)

@@ -13,87 +13,21 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from typing import Annotated, ClassVar, Final, Literal
+from collections.abc import Sequence
+from typing import ClassVar
 
-from msgspec import Meta
-
-from shipper.errors import MisconfiguredError, UnavailableError
-from shipper.notices import Mended, Trouble
-from shipper.settings import Secret
-from shipper.settings import Settings as PlainSettings
-from shipper.sink.base import Batch, Receipt, SinkSettings, Surroundings
-from shipper.sink.fluentd_net import ForwardSender, host_name
-from shipper.sink.fluentd_wire import (
-    Credentials,
-    Encoder,
-    Tags,
-    chunk_of,
-    message,
-    tag_problems,
-)
-from shipper.sink.wire import Address, Tls, tls_context
-
-# How long a server that failed is asked last: long enough not to wait for it at every batch.
-AVOID_SECONDS: Final = 60.0
-
-
-class Server(PlainSettings, frozen=True, kw_only=True):
-    """One server; they are tried in the order in which they are given."""
-
-    host: str
-    port: Annotated[int, Meta(ge=1, le=65535)] = 24224  # as registered
-
-    def __str__(self) -> str:
-        """Write it for messages."""
-        return f"{self.host}:{self.port}"
-
-
-class Settings(SinkSettings, frozen=True, kw_only=True, tag="fluentd"):
-    """Forward servers that stand in for each other."""
-
-    servers: tuple[Server, ...]
-    # May name {kind}, {format}, {source} and {instance}; nothing that a log's author chooses.
-    tag: str = "mysql.audit"
-    document: Literal["ecs", "percona"] = "ecs"  # the index's document, or the plugin's JSON
-    compress: bool = False  # gzip; costs little and saves three quarters of the bytes
-
-    tls: Tls | None = None  # `tls: {}` for the authorities that the machine trusts
-    shared_key: Secret | None = None  # of the servers' <security> section
-    username: str | None = None
-    password: Secret | None = None
-    hostname: str | None = None  # ours in the handshake; default: this machine's name
-
-    timeout_seconds: Annotated[float, Meta(gt=0, le=600)] = 10.0  # for connecting, for logging in
-    # Fluentd itself waits 190 s for an ack; a busy file buffer was seen to take seconds.
-    ack_timeout_seconds: Annotated[float, Meta(gt=0, le=3600)] = 60.0
-    # Batches under way at once. More than one hides the way to a far server and mixes batches.
-    connections: Annotated[int, Meta(ge=1, le=16)] = 1
-
-    def problems(self) -> Iterator[str]:
-        """Say which settings disagree."""
-        if not self.servers:
-            yield "servers is empty: name at least one"
-        yield from tag_problems(self.tag)
-        if (self.username is None) != (self.password is None):
-            yield "username and password need each other"
-        elif self.username is not None and self.shared_key is None:
-            yield "username needs shared_key: without one there is no handshake"
+from shipper.sink.base import Batch, Receipt, Surroundings
+from shipper.sink.fluentd_servers import Connection, Servers
+from shipper.sink.fluentd_settings import Server, Settings
+from shipper.sink.fluentd_wire import Encoder, Tags, chunk_of, message
 
 
 class _Line:
     """A connection and what belongs to it; used by one thread at a time."""
 
-    def __init__(self) -> None:
-        self.sender: ForwardSender | None = None
-        self.server = -1  # index of the server that `sender` is for
+    def __init__(self, servers: Servers) -> None:
+        self.connection = Connection(servers)
         self.encoder: tuple[tuple[str, str], Encoder] | None = None  # of the last segment
-
-    def close(self) -> None:
-        """Disconnect."""
-        if self.sender is not None:
-            self.sender.close()
-            self.sender = None
 
 
 class Fluentd:
@@ -108,19 +42,17 @@ class Fluentd:
         self.in_flight = settings.connections
         self._settings = settings
         self._clock = surroundings.clock
-        self._tell = surroundings.tell
         self._instance = surroundings.instance
-        self._name = settings.name or "fluentd"
-        self._addresses: tuple[Address, ...] = ()
+        name = settings.name or "fluentd"
+        self._servers = Servers(settings, name, surroundings.clock, surroundings.tell)
         self._lock = threading.Lock()
         self._idle: list[_Line] = []
-        self._failed: dict[int, float] = {}  # server -> when, on the monotonic clock
 
     def prepare(self) -> None:
         """Connect to the first server that lets us in, and log in there."""
         line = self._take()
         try:
-            self._connected(line)
+            line.connection.open()
         finally:
             self._give_back(line)
 
@@ -130,25 +62,10 @@ class Fluentd:
         try:
             messages = self._messages(line, batch)
             if messages:
-                sender = self._connected(line)
-                self._exchange(line, sender, messages)
+                line.connection.exchange(messages)
         finally:
             self._give_back(line)
         return Receipt(new=batch.count, size=sum(len(message) for _, message in messages))
-
-    def _exchange(
-        self, line: _Line, sender: ForwardSender, messages: Sequence[tuple[str, bytes]]
-    ) -> None:
-        try:
-            sender.exchange(messages)
-        except UnavailableError as error:
-            self._fail(line.server, error)
-            raise
-        except MisconfiguredError as error:
-            self._fail(line.server, error)
-            if len(self._settings.servers) == 1:
-                raise
-            raise UnavailableError(str(error), reason="auth") from error  # another may take it
 
     def _messages(self, line: _Line, batch: Batch) -> list[tuple[str, bytes]]:
         """Give (chunk, message) for each tag of the batch."""
@@ -179,106 +96,22 @@ class Fluentd:
 
     def _take(self) -> _Line:
         with self._lock:
-            return self._idle.pop() if self._idle else _Line()
+            return self._idle.pop() if self._idle else _Line(self._servers)
 
     def _give_back(self, line: _Line) -> None:
         with self._lock:
             self._idle.append(line)
 
-    def _connected(self, line: _Line) -> ForwardSender:
-        """Give the line's open connection; where there is none, to the first server that answers.
-
-        Raises MisconfiguredError where every server refuses us, else UnavailableError.
-        """
-        if line.sender is not None:
-            try:
-                line.sender.open()
-            except (UnavailableError, MisconfiguredError) as error:
-                self._fail(line.server, error)
-            else:
-                return line.sender
-        errors: list[UnavailableError | MisconfiguredError] = []
-        for index in self._in_order():
-            line.close()
-            line.sender, line.server = self._sender(index), index
-            try:
-                line.sender.open()
-            except (UnavailableError, MisconfiguredError) as error:
-                errors.append(error)
-                self._fail(index, error)
-            else:
-                self._mend(index)
-                return line.sender
-        text = "; ".join(map(str, errors))
-        if all(isinstance(error, MisconfiguredError) for error in errors):
-            raise MisconfiguredError(text)
-        reason = next(error.reason for error in errors if isinstance(error, UnavailableError))
-        raise UnavailableError(text, reason=reason)
-
-    def _in_order(self) -> list[int]:
-        """Give the servers in their order, those that failed lately last."""
-        now = self._clock.monotonic()
-        with self._lock:
-            avoided = {i for i, at in self._failed.items() if now - at < AVOID_SECONDS}
-        every = range(len(self._settings.servers))
-        return [*(i for i in every if i not in avoided), *sorted(avoided)]
-
-    def _fail(self, index: int, error: Exception) -> None:
-        with self._lock:
-            news = index not in self._failed
-            self._failed[index] = self._clock.monotonic()
-        if news and len(self._settings.servers) > 1:  # of a single server the lane tells
-            self._tell(Trouble("", self._name, f"{self._settings.servers[index]}: {error}"))
-
-    def _mend(self, index: int) -> None:
-        with self._lock:
-            failed = self._failed.pop(index, None) is not None
-        if failed and len(self._settings.servers) > 1:
-            self._tell(Mended("", self._name, f"{self._settings.servers[index]} answers again"))
-
-    def _sender(self, index: int) -> ForwardSender:
-        if not self._addresses:
-            self._addresses = _addresses(self._settings)
-        key = self._settings.shared_key
-        credentials = None
-        if key is not None:
-            username, password = self._settings.username or "", self._settings.password or ""
-            credentials = Credentials(key, username, password)
-        return ForwardSender(
-            self._addresses[index],
-            credentials,
-            self._clock,
-            hostname=self._settings.hostname or host_name(),
-            ack_timeout=self._settings.ack_timeout_seconds,
-        )
-
     def check(self) -> Sequence[str]:
         """Connect to each server once and log in; nothing is sent."""
-        problems = []
-        for index in range(len(self._settings.servers)):
-            try:
-                sender = self._sender(index)
-                try:
-                    sender.open()
-                    sender.await_demands()
-                finally:
-                    sender.close()
-            except (UnavailableError, MisconfiguredError) as error:
-                problems.append(str(error))
-        return problems
+        return self._servers.check()
 
     def close(self) -> None:
         """Disconnect."""
         with self._lock:
             lines, self._idle = self._idle, []
         for line in lines:
-            line.close()
+            line.connection.close()
 
 
-def _addresses(settings: Settings) -> tuple[Address, ...]:
-    context = None if settings.tls is None else tls_context(settings.tls)
-    name = "" if settings.tls is None else settings.tls.server_name or ""
-    return tuple(
-        Address(server.host, server.port, settings.timeout_seconds, context, name)
-        for server in settings.servers
-    )
+__all__ = ["Fluentd", "Server", "Settings"]

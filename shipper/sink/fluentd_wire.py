@@ -169,7 +169,7 @@ def _packable(value: Any) -> Any:
 def event_time(timestamp: str | None, now: float) -> bytes:
     """Write an EventTime: seconds and nanoseconds since 1970, of 32 bits each.
 
-    A time that is missing or does not fit (before 1970, after 2106) becomes `now`.
+    A time that is missing or does not fit (before 1970, after 2105) becomes `now`.
     """
     nanoseconds = int(now * 1e6) * 1000
     if timestamp is not None and "1970" <= timestamp < "2106":

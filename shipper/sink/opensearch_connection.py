@@ -43,7 +43,7 @@ class Cluster:
         self._proven = False
 
     def bulk(self, body: Body) -> bytes:
-        """Send a bulk request; give the answer, to be read by `wire.read`.
+        """Send a bulk request; give the answer, to be read by `opensearch_wire.read`.
 
         Raises StatusError for 413 alone, UnavailableError or MisconfiguredError for the rest.
         """

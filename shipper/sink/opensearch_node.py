@@ -58,7 +58,7 @@ class Node(Urllib3HttpConnection):
         params: Mapping[str, Any] | None = None,
         body: bytes | None = None,
         timeout: float | None = None,  # noqa: ARG002 likewise
-        ignore: Collection[int] = (),  # noqa: ARG002
+        ignore: Collection[int] = (),  # noqa: ARG002 likewise
         headers: Mapping[str, str] | None = None,
     ) -> tuple[int, Mapping[str, str], bytes]:
         """Send one request and read the whole answer.

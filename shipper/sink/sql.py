@@ -24,8 +24,9 @@ from shipper.sink.sql_own import OwnTraces
 from shipper.sink.sql_retention import Retention, RetentionSettings
 from shipper.sink.sql_rights import lacking
 from shipper.sink.sql_schema import create, misfits, missing, obstacles
-from shipper.sink.sql_tables import SERVER, FailedLoginRow, failed_logins
+from shipper.sink.sql_tables import SERVER
 from shipper.sink.sql_url import Address, Tls, connect, parse
+from shipper.terminal import storable
 
 # A server of any age takes this; below it a split would not help any more.
 STATEMENT_BYTES_MIN: Final = 64 * 1024
@@ -103,7 +104,7 @@ class SqlStore:
 
     def prepare(self) -> None:
         """Connect; make or check the tables, as `setup` says."""
-        with self._reporting("use") as engine:
+        with self.reporting("use") as engine:
             if self._settings.setup == "off":
                 with engine.connect() as connection:
                     connection.exec_driver_sql("SELECT 1")
@@ -115,7 +116,7 @@ class SqlStore:
 
     def create(self) -> list[str]:
         """Make the tables that are missing, and name them. Raises like `prepare`."""
-        with self._reporting("set up") as engine:
+        with self.reporting("set up") as engine:
             made = self._make(engine)
             self._refuse(obstacles(engine))
         return made
@@ -123,7 +124,7 @@ class SqlStore:
     def _make(self, engine: Engine) -> list[str]:
         """Make what is missing, beside tables that are ours and no others."""
         self._refuse(misfits(engine))
-        with self._reporting("make tables in", RIGHTS_TO_MAKE):
+        with self.reporting("make tables in", RIGHTS_TO_MAKE):
             return create(engine)
 
     def _refuse(self, found: Sequence[str]) -> None:
@@ -133,7 +134,7 @@ class SqlStore:
     def check(self) -> Sequence[str]:
         """Say why the database cannot be used; changes nothing."""
         try:
-            with self._reporting("use") as engine, engine.connect() as connection:
+            with self.reporting("use") as engine, engine.connect() as connection:
                 found = []
                 read_only = connection.exec_driver_sql("SELECT @@global.read_only").scalar_one()
                 if str(read_only) not in {"0", "OFF"}:
@@ -152,13 +153,20 @@ class SqlStore:
         """Offset up to which the database holds the segment, without a gap."""
         c = SERVER.segments.c
         query = select(c.shipped).where(c.digest == segment)
-        with self._reporting("read") as engine, engine.connect() as connection:
+        with self.reporting("read") as engine, engine.connect() as connection:
             return connection.scalar(query) or 0
+
+    def path_of(self, segment: str) -> str | None:
+        """Path that the segment was last shipped from; None where it is not known."""
+        c = SERVER.segments.c
+        query = select(c.path).where(c.digest == segment)
+        with self.reporting("read") as engine, engine.connect() as connection:
+            return connection.scalar(query)
 
     def deliver(self, batch: Batch) -> Receipt:
         """Write records, defects and the new position in one transaction."""
         self._own.look(batch)
-        with self._reporting("write to") as engine, engine.begin() as connection:
+        with self.reporting("write to") as engine, engine.begin() as connection:
             packet = self._packet_bytes(connection)
             segment = _segment(connection, batch)
             rows = [row for block in batch.blocks for row in record_rows(block, segment)]
@@ -181,24 +189,17 @@ class SqlStore:
         allowed = connection.exec_driver_sql("SELECT @@session.max_allowed_packet").scalar_one()
         return min(int(allowed), self._statement_bytes)
 
-    def failed_logins(self, since: str | None = None) -> Iterator[FailedLoginRow]:
-        """Give (at, user, host, ip, status, format, name) of failed logins in order of time.
-
-        `since` is RFC 3339 UTC, inclusive. Streams: any number of rows in little memory.
-        """
-        query = failed_logins(SERVER, since)
-        with self._reporting("read") as engine, engine.connect() as connection:
-            for row in connection.execution_options(yield_per=1000).execute(query):
-                at, user, host, ip, status, format_, name = row
-                yield at or None, user, host, ip, status, format_ or "", name or ""
-
     def close(self) -> None:
         """Close all connections."""
         if "_engine" in self.__dict__:
             self._engine.dispose()
 
     @contextmanager
-    def _reporting(self, doing: str, rights: str = RIGHTS) -> Iterator[Engine]:
+    def reporting(self, doing: str, rights: str = RIGHTS) -> Iterator[Engine]:
+        """Give the engine; what fails inside is raised as UnavailableError or MisconfiguredError.
+
+        `doing` and `rights` say in the message what was tried and which rights it takes.
+        """
         try:
             yield self._engine
         except SQLAlchemyError as error:
@@ -221,7 +222,7 @@ def _segment(connection: Connection, batch: Batch) -> int:
     result = connection.exec_driver_sql(
         "INSERT INTO audit_segments (digest, path, shipped) VALUES (%s, %s, 0)"
         " ON DUPLICATE KEY UPDATE id = LAST_INSERT_ID(id)",
-        (batch.segment, _printable(batch.path)),
+        (batch.segment, storable(batch.path)),
     )
     return int(result.lastrowid)
 
@@ -236,10 +237,5 @@ def _move(connection: Connection, segment: int, batch: Batch) -> None:
             table.c.shipped >= batch.blocks[0].start,
             table.c.shipped < batch.upto,
         )
-        .values(shipped=batch.upto, path=_printable(batch.path))
+        .values(shipped=batch.upto, path=storable(batch.path))
     )
-
-
-def _printable(path: str) -> str:
-    """Write a path as text: file names are bytes, and not always UTF-8."""
-    return path.encode("utf-8", "backslashreplace").decode()

@@ -80,7 +80,7 @@ def connect(
     was there already as a new one.
     """
     # The driver brings TLS and RSA along, 10 MB, that a shipper to elsewhere need not carry.
-    import pymysql  # noqa: PLC0415
+    import pymysql  # noqa: PLC0415 see above
 
     context = _context(tls or ("off" if address.local else "verify"), ca_file)
     return pymysql.connect(

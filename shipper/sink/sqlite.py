@@ -29,6 +29,7 @@ from shipper.model import Block
 from shipper.sink.base import Batch, Receipt, Surroundings
 from shipper.sink.sql_retention import Retention, RetentionSettings
 from shipper.sink.sql_tables import SQLITE, defect_row
+from shipper.terminal import storable
 
 # How long a transaction waits for another writer's: longer than any of ours takes.
 BUSY_MILLISECONDS = 10_000
@@ -119,8 +120,7 @@ class SqliteStore:
 
     def deliver(self, batch: Batch) -> Receipt:
         """Write records, defects and the new position in one transaction."""
-        # A file's name may be any bytes, and text is UTF-8.
-        path = batch.path.encode("utf-8", "backslashreplace").decode()
+        path = storable(batch.path)
         with self._reporting("write to"), self._engine.begin() as connection:
             segment = connection.exec_driver_sql(_MOVE, (batch.segment, path)).scalar_one()
             new = 0

@@ -43,16 +43,6 @@ FIELDS: Final = (
 PLACE_FIELDS: Final = ("segment", "offset")
 
 
-def json_text(value: str | None) -> bytes:
-    """Write a text as JSON without any control character; b"" for none."""
-    if value is None:
-        return b""
-    document = _json(value)
-    if b"\x7f" in document or b"\xc2" in document:
-        return without_controls(document)
-    return document
-
-
 def without_controls(document: bytes) -> bytes:
     r"""Write DEL and C1 in JSON as `\u0085`; the same JSON."""
     return _CONTROLS.sub(lambda match: b"\\u%04x" % ord(match[0].decode()), document)

@@ -91,10 +91,8 @@ def rig(tmp_path: Path) -> Iterator[SqlRig]:
         yield made
 
 
-def test_letters_are_listed_shown_and_replayed_into_a_real_server(
-    tmp_path: Path, rig: SqlRig
-) -> None:
-    log = Log(tmp_path / "main.log")
+def refusing(tmp_path: Path, rig: SqlRig) -> Path:
+    """A configuration with a database that refuses one record of seven, and a file."""
     rig.sink().create()
     rig.root("ALTER TABLE audit_data ADD CONSTRAINT nobody CHECK (info NOT LIKE '%\"u3\"%')")
     (tmp_path / "password").write_text(PASSWORD)
@@ -102,7 +100,14 @@ def test_letters_are_listed_shown_and_replayed_into_a_real_server(
         f"{{type: sql, url: 'mysql://{ACCOUNT}@127.0.0.1:{rig.server.port}/{rig.database}', "
         f"password_file: {tmp_path}/password}}"
     )
-    config = configure(tmp_path, sinks=f"{sql}, {JSONL.format(folder=tmp_path)}")
+    return configure(tmp_path, sinks=f"{sql}, {JSONL.format(folder=tmp_path)}")
+
+
+def test_letters_are_listed_shown_and_replayed_into_a_real_server(
+    tmp_path: Path, rig: SqlRig
+) -> None:
+    log = Log(tmp_path / "main.log")
+    config = refusing(tmp_path, rig)
     log.write(6)
     log.write_text('{"audit_record":{"name":\x1b[31m}}\n')
     log.write_text(json_row(6))

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,9 @@ from corpus.event import CONNECT, QUERY, QUIT, Event
 from corpus.writers import writer
 from servers import free_port
 from servers.prometheus import Server, prometheus
+from servers.waiting import answers, until, until_ready
 
 ROOT = Path(__file__).parents[2]
-READY_SECONDS = 60
-POLL_SECONDS = 0.1
 WRITER = "percona-json-8.0"
 GUESSER = "203.0.113.9"
 SPRAYER = "198.51.100.7"
@@ -173,18 +173,10 @@ class Stage:
 
     def await_sample(self, expression: str, least: float = 1) -> None:
         """Wait until a query of Prometheus gives at least this much."""
-        waiting = subprocess.Popen(["sleep", str(READY_SECONDS)])  # wakes up by being killed
-        try:
-            for _ in range(int(READY_SECONDS / POLL_SECONDS)):
-                found = self.prometheus.samples(expression)
-                if found and max(found.values()) >= least:
-                    return
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    waiting.wait(POLL_SECONDS)
-        finally:
-            waiting.kill()
-            waiting.wait()
-        raise AssertionError(f"{expression} never reached {least}: {found}")
+        until(partial(self._reaches, expression, least))
+
+    def _reaches(self, expression: str, least: float) -> bool:
+        return any(value >= least for value in self.prometheus.samples(expression).values())
 
     def play(self) -> None:
         """Everything once, each act seen by Prometheus before the next begins."""
@@ -241,21 +233,11 @@ def daemon(folder: Path) -> Iterator[str]:
         )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     try:
-        _await_ready(process, url, folder / "shipper.log")
+        until_ready(process, lambda: answers(f"{url}/readyz"), folder / "shipper.log")
         yield url
     finally:
         process.send_signal(signal.SIGKILL)  # a dead target would make it drain for long
         process.wait()
-
-
-def _await_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    for _ in range(int(READY_SECONDS / POLL_SECONDS)):
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/readyz", timeout=5):
-            return
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(POLL_SECONDS)
-            break
-    raise RuntimeError(f"the shipper is not ready:\n{log.read_text(errors='replace')[-2000:]}")
 
 
 @contextmanager

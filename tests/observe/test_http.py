@@ -20,16 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from shipper.errors import MisconfiguredError
-from shipper.observe.http import (
-    Endpoint,
-    HttpSettings,
-    Reply,
-    Request,
-    Route,
-    health_route,
-    metrics_route,
-)
+from shipper.observe.http import Endpoint, HttpSettings
 from shipper.observe.metrics import Metrics
+from shipper.observe.routes import Reply, Request, Route, health_route, metrics_route
 
 WAIT_SECONDS = 30
 

@@ -38,7 +38,8 @@ from shipper.notices import (
 )
 from shipper.observe.audit import Audited
 from shipper.observe.families import FAMILIES, LEFT_OUT
-from shipper.observe.metrics import DROPS, Metrics, Pending, Pulls
+from shipper.observe.metrics import DROPS, Metrics
+from shipper.observe.pulled import Pending, Pulls
 from shipper.sink.base import FAILURES, REFUSALS, Batch, Surroundings
 from shipper.sink.counters import AuditCounters, Settings
 

@@ -23,8 +23,8 @@ from shipper.notices import (
     Waiting,
 )
 from shipper.observe import recent as recently
-from shipper.observe.http import Request
 from shipper.observe.recent import BUCKET_SECONDS, BUCKETS, Recent
+from shipper.observe.routes import Request
 from shipper.observe.status import (
     LaneStatus,
     SegmentStatus,

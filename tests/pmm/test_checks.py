@@ -52,6 +52,7 @@ def stored(rig: SqlRig, *records: AuditRecord) -> None:
 
 
 def test_the_committed_files_are_what_the_generator_writes(tmp_path: Path) -> None:
+    tmp_path /= "made"
     command = [sys.executable, FOLDER / "generate.py", "--output", tmp_path]
     subprocess.run(command, check=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == FILES

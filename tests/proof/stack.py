@@ -7,7 +7,6 @@ until Ctrl-C, with a burst of failed logins at the start.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 import signal
@@ -31,9 +30,9 @@ import yaml
 from servers import free_port
 from servers.mariadb import MariaDb, mariadb
 from servers.prometheus import Server, alertmanager, prometheus, rules
+from servers.waiting import answers, until, until_ready
 
-READY_SECONDS = 60
-POLL_SECONDS = 0.05
+STOP_SECONDS = 60
 # What docs/metrics.md recommends; the rule files say themselves that they are evaluated every 15 s.
 SCRAPE_INTERVAL = "10s"
 GROUP_WAIT = "10s"
@@ -129,25 +128,15 @@ def shipper(folder: Path, server: MariaDb) -> Iterator[str]:
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        _await_ready(process, url, folder / "shipper.log")
+        until_ready(process, lambda: answers(f"{url}/readyz"), folder / "shipper.log")
         yield url
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(timeout=READY_SECONDS)
+            process.wait(timeout=STOP_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _await_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    for _ in range(int(READY_SECONDS / POLL_SECONDS)):
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/readyz", timeout=5):
-            return
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(POLL_SECONDS)
-            break
-    raise RuntimeError(f"the shipper is not ready:\n{log.read_text(errors='replace')[-2000:]}")
 
 
 @contextmanager
@@ -173,12 +162,7 @@ def stack(
 
 def _await_scrape(scraper: Server) -> None:
     """Wait for the first scrape: what failed before it is a total, and no increase."""
-    for _ in range(int(READY_SECONDS / POLL_SECONDS)):
-        if any(scraper.samples("up == 1").values()):
-            return
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            scraper.process.wait(POLL_SECONDS)
-    raise RuntimeError("Prometheus does not scrape the shipper")
+    until(lambda: any(scraper.samples("up == 1").values()))
 
 
 def guess(server: MariaDb, times: int, user: str = "victim") -> None:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from proof.stack import POLL_SECONDS, Stack, guess, stack
+from proof.stack import Stack, guess, stack
 from servers.prometheus import tenfold_rules
 
+POLL_SECONDS = 0.05
 COUNTER_SECONDS = 2.0
 NOTIFICATION_SECONDS = 60.0
 RESOLVED_SECONDS = 180.0  # window 30 s, evaluation, Alertmanager's group interval, a slow machine

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
 import pytest
 from report.failing import HOSTILE_NAMES, at, row
@@ -12,20 +14,32 @@ from shipper.report.render import to_json
 from shipper.report.result import About, Beyond
 
 
-def test_the_document_has_every_number_in_a_fixed_order() -> None:
+@pytest.fixture
+def document() -> Any:
+    """Five refusals of root, one of nobody, and a health probe."""
     rows = [row(second, "root", "10.0.0.1") for second in range(5)]
     rows += [row(9, "", "", status=4151, format_="mariadb", name="CHANGEUSER")]
     rows += [row(20, "", "10.0.0.9", status=1158)]
-    document = orjson.loads(orjson.dumps(to_json(analyse(rows))))
-    times = {"first": at(0), "last": at(4)}
-    peak = {"peak": {"attempts": 5, "began": at(0), "burst": True}, "lower_bounds": []}
-    late = {
-        "first": at(9),
-        "last": at(9),
-        "peak": {"attempts": 1, "began": at(9), "burst": False},
-        "lower_bounds": [],
-    }
-    assert document == {
+    return orjson.loads(orjson.dumps(to_json(analyse(rows))))
+
+
+ROOT = {
+    "first": at(0),
+    "last": at(4),
+    "peak": {"attempts": 5, "began": at(0), "burst": True},
+    "lower_bounds": [],
+}
+NOBODY = {
+    "first": at(9),
+    "last": at(9),
+    "peak": {"attempts": 1, "began": at(9), "burst": False},
+    "lower_bounds": [],
+}
+
+
+def test_the_document_has_every_number(document: Any) -> None:
+    tables = {"by_user", "by_source", "by_error", "probes"}
+    assert {key: value for key, value in document.items() if key not in tables} == {
         "store": "",
         "since": None,
         "newest": None,
@@ -42,64 +56,72 @@ def test_the_document_has_every_number_in_a_fixed_order() -> None:
         "by_hour": {at(0): 6},
         "burst": {"attempts": 5, "window_seconds": 60},
         "spray_users": 5,
-        "by_user": {
-            "groups": [
-                {"user": "root", "attempts": 5, "sources": 1, **times, **peak},
-                {"user": "", "attempts": 1, "sources": 1, **late},
-            ],
-            "other": None,
-        },
-        "by_source": {
-            "groups": [
-                {"source": "10.0.0.1", "attempts": 5, "users": 1, "spray": False, **times, **peak},
-                {"source": "(socket)", "attempts": 1, "users": 1, "spray": False, **late},
-            ],
-            "other": None,
-        },
-        "by_error": {
-            "groups": [
-                {
-                    "error": 1045,
-                    "symbol": "ER_ACCESS_DENIED_ERROR",
-                    "meaning": "unknown account or wrong password; the server does not say which",
-                    "category": "auth",
-                    "attempts": 5,
-                    "users": 1,
-                    "sources": 1,
-                    **times,
-                    **peak,
-                },
-                {
-                    "error": 4151,
-                    "symbol": "ER_ACCOUNT_HAS_BEEN_LOCKED",
-                    "meaning": "the account is locked",
-                    "category": "auth",
-                    "attempts": 1,
-                    "users": 1,
-                    "sources": 1,
-                    **late,
-                },
-            ],
-            "other": None,
-        },
-        "probes": {
-            "count": 1,
-            "first": at(20),
-            "last": at(20),
-            "by_source": {
-                "groups": [
-                    {
-                        "source": "10.0.0.9",
-                        "count": 1,
-                        "first": at(20),
-                        "last": at(20),
-                        "lower_bounds": [],
-                    }
-                ],
-                "other": None,
-            },
-        },
     }
+    assert tables <= document.keys()
+
+
+def test_the_document_has_a_table_of_users_and_one_of_sources(document: Any) -> None:
+    assert document["by_user"] == {
+        "groups": [
+            {"user": "root", "attempts": 5, "sources": 1, **ROOT},
+            {"user": "", "attempts": 1, "sources": 1, **NOBODY},
+        ],
+        "other": None,
+    }
+    assert document["by_source"] == {
+        "groups": [
+            {"source": "10.0.0.1", "attempts": 5, "users": 1, "spray": False, **ROOT},
+            {"source": "(socket)", "attempts": 1, "users": 1, "spray": False, **NOBODY},
+        ],
+        "other": None,
+    }
+
+
+def test_the_document_explains_errors(document: Any) -> None:
+    assert document["by_error"] == {
+        "groups": [
+            {
+                "error": 1045,
+                "symbol": "ER_ACCESS_DENIED_ERROR",
+                "meaning": "unknown account or wrong password; the server does not say which",
+                "category": "auth",
+                "attempts": 5,
+                "users": 1,
+                "sources": 1,
+                **ROOT,
+            },
+            {
+                "error": 4151,
+                "symbol": "ER_ACCOUNT_HAS_BEEN_LOCKED",
+                "meaning": "the account is locked",
+                "category": "auth",
+                "attempts": 1,
+                "users": 1,
+                "sources": 1,
+                **NOBODY,
+            },
+        ],
+        "other": None,
+    }
+
+
+def test_probes_stand_apart_in_the_document(document: Any) -> None:
+    probe = {
+        "source": "10.0.0.9",
+        "count": 1,
+        "first": at(20),
+        "last": at(20),
+        "lower_bounds": [],
+    }
+    assert document["probes"] == {
+        "count": 1,
+        "first": at(20),
+        "last": at(20),
+        "by_source": {"groups": [probe], "other": None},
+    }
+
+
+def test_the_keys_have_a_fixed_order(document: Any) -> None:
     assert list(document)[:5] == ["store", "since", "newest", "older", "attempts"]
     assert list(document["by_user"]["groups"][0]) == [
         "user",

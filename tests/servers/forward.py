@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
 import threading
@@ -22,11 +21,12 @@ from typing import Any
 
 from servers import free_port, need, need_file
 from servers.certificates import Authority
+from servers.waiting import listens, until_ready
 
 FOLDER = Path(__file__).parents[2] / ".servers/forward"
 COLLECTOR = FOLDER / "otelcol-v0.164.0"
 MODULES = FOLDER / "node_modules"
-READY_SECONDS = 60  # Go and node programs load megabytes from a cold disk
+STOP_SECONDS = 30
 VISIBLE_SECONDS = 30
 POLL_SECONDS = 0.02
 Event = dict[str, Any]  # tag, seconds, record
@@ -53,24 +53,14 @@ class Receiver(ABC):
         with self.output.open("ab") as output, (self.folder / "errors").open("ab") as errors:
             merged = subprocess.STDOUT if isinstance(self, Collector) else errors
             self._process = subprocess.Popen(self.command(), stdout=output, stderr=merged)
-        for _ in range(int(READY_SECONDS / POLL_SECONDS)):
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            except OSError:
-                try:
-                    self._process.wait(timeout=POLL_SECONDS)
-                except subprocess.TimeoutExpired:
-                    continue
-                break
-            return
-        text = self.output.read_bytes()[-1000:] + (self.folder / "errors").read_bytes()[-1000:]
-        raise RuntimeError(f"{self.command()[0]} is not ready:\n{text.decode(errors='replace')}")
+        log = self.output if isinstance(self, Collector) else self.folder / "errors"
+        until_ready(self._process, lambda: listens(self.port), log)
 
     def stop(self, *, kill: bool = False) -> None:
         process, self._process = self._process, None
         if process is not None:
             (process.kill if kill else process.terminate)()
-            process.wait(timeout=READY_SECONDS)
+            process.wait(timeout=STOP_SECONDS)
 
     @contextmanager
     def away(self) -> Iterator[None]:

@@ -20,9 +20,9 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from servers import free_port, need
+from servers.waiting import until_ready
 
 READY_SECONDS = 60  # a cold data directory on a busy machine
-POLL_SECONDS = 0.1
 
 
 class MariaDb:
@@ -52,6 +52,10 @@ class MariaDb:
             timeout=READY_SECONDS,
         )
 
+    def answers(self) -> bool:
+        """Whether root can log in."""
+        return self.sql("select 1").returncode == 0
+
     def probe(self) -> None:
         """Connect as a health check does: take the greeting, and leave."""
         with socket.create_connection(
@@ -77,7 +81,9 @@ def mariadb(*options: str) -> Iterator[MariaDb]:
         server = MariaDb(folder, free_port())
         process = _start(server, drop, options)
         try:
-            _await_ready(server, process)
+            until_ready(
+                process, lambda: server.sql("select 1").returncode == 0, folder / "error.log"
+            )
             yield server
         finally:
             process.terminate()
@@ -120,19 +126,6 @@ def _start(server: MariaDb, drop: list[str], options: Sequence[str]) -> subproce
             stderr=errors,
             env={**os.environ, "TZ": "UTC"},
         )
-
-
-def _await_ready(server: MariaDb, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(int(READY_SECONDS / POLL_SECONDS)):
-        if server.sql("select 1").returncode == 0:
-            return
-        try:
-            process.wait(timeout=POLL_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue
-        break
-    errors = (server.folder / "error.log").read_text(errors="replace")
-    raise RuntimeError(f"mariadbd is not ready:\n{errors[-2000:]}")
 
 
 def scenario(server: MariaDb) -> None:

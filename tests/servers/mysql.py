@@ -13,7 +13,8 @@ from pathlib import Path
 import pymysql
 
 from servers import free_port, need
-from servers.mariadb import POLL_SECONDS, READY_SECONDS
+from servers.mariadb import READY_SECONDS
+from servers.waiting import until_ready
 
 HOME = Path(__file__).parents[2] / ".servers" / "mysql-8.0.12"
 
@@ -24,6 +25,14 @@ class MySql:
     def __init__(self, folder: Path, port: int) -> None:
         self.folder = folder
         self.port = port
+
+    def answers(self) -> bool:
+        """Whether root can log in."""
+        try:
+            pymysql.connect(host="127.0.0.1", port=self.port, user="root").close()
+        except pymysql.err.OperationalError:
+            return False
+        return True
 
 
 @contextmanager
@@ -62,25 +71,10 @@ def mysql() -> Iterator[MySql]:
             stderr=subprocess.DEVNULL,
         )
         try:
-            _await_ready(server, process)
+            until_ready(process, server.answers, folder / "error.log")
             yield server
         finally:
             process.terminate()
             process.wait(timeout=READY_SECONDS)
     finally:
         shutil.rmtree(folder)
-
-
-def _await_ready(server: MySql, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(int(READY_SECONDS / POLL_SECONDS)):
-        try:
-            pymysql.connect(host="127.0.0.1", port=server.port, user="root").close()
-        except pymysql.err.OperationalError:
-            try:
-                process.wait(timeout=POLL_SECONDS)
-            except subprocess.TimeoutExpired:
-                continue
-            break
-        return
-    errors = (server.folder / "error.log").read_text(errors="replace")
-    raise RuntimeError(f"mysqld is not ready:\n{errors[-2000:]}")

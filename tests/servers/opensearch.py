@@ -26,13 +26,12 @@ import pytest
 from servers import free_port
 from servers.certificates import Authority
 from servers.shared import shared as run_shared
-from servers.waiting import until
+from servers.waiting import until, until_ready
 
 Flavour = Literal["core", "secure"]
 
 HOME = Path(__file__).parents[2] / ".servers" / "opensearch"
 READY_SECONDS = 300  # a cold start takes 10 s on a quiet machine
-POLL_SECONDS = 0.2
 HEAP = "512m"
 
 
@@ -103,7 +102,7 @@ class OpenSearch:
                 stdout=log,
                 stderr=log,
             )
-        self._await_ready(self._process)
+        until_ready(self._process, self._ready, self.folder / "console.log", READY_SECONDS)
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """Stop it by its process id; SIGKILL is a crash."""
@@ -166,18 +165,6 @@ class OpenSearch:
         context = ssl.create_default_context(cafile=str(self.authority.ca_file))
         context.load_cert_chain(*self.authority.pair("admin"))
         return context
-
-    def _await_ready(self, process: subprocess.Popen[bytes]) -> None:
-        for _ in range(int(READY_SECONDS / POLL_SECONDS)):
-            if self._ready():
-                return
-            try:
-                process.wait(timeout=POLL_SECONDS)
-            except subprocess.TimeoutExpired:
-                continue
-            break
-        said = (self.folder / "console.log").read_text(errors="replace")
-        raise RuntimeError(f"OpenSearch is not ready:\n{said[-4000:]}")
 
     def _ready(self) -> bool:
         path = "/_cluster/health?wait_for_status=yellow&timeout=1s"

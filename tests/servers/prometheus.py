@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import subprocess
 import urllib.parse
@@ -15,6 +14,7 @@ from typing import Any
 import yaml
 
 from servers import free_port, need
+from servers.waiting import answers, until_ready
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "alert-rules" / "prometheus"
@@ -51,17 +51,7 @@ class Server:
 
     def await_ready(self) -> None:
         """Wait until the server says that it is ready."""
-        for _ in range(int(READY_SECONDS / POLL_SECONDS)):
-            if self.process.returncode is not None:
-                break
-            with (
-                contextlib.suppress(OSError),
-                urllib.request.urlopen(f"{self.url}/-/ready", timeout=5),
-            ):
-                return
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(POLL_SECONDS)
-        raise RuntimeError(f"not ready:\n{self.output.read_text(errors='replace')[-2000:]}")
+        until_ready(self.process, lambda: answers(f"{self.url}/-/ready"), self.output)
 
 
 @contextmanager

@@ -21,9 +21,10 @@ from typing import Any, ClassVar
 
 from servers import free_port, need_file
 from servers.certificates import Authority
+from servers.waiting import listens, until_ready
 
 ROOT = Path(__file__).parents[2] / ".servers/syslog/root"
-READY_SECONDS = 30  # a start takes a tenth of a second on a quiet machine
+STOP_SECONDS = 30
 VISIBLE_SECONDS = 30
 POLL_SECONDS = 0.02
 
@@ -67,25 +68,12 @@ class Daemon(ABC):
                 stdout=errors,
                 stderr=errors,
             )
-        self._await_ready()
-
-    def _await_ready(self) -> None:
-        for _ in range(int(READY_SECONDS / POLL_SECONDS)):
-            if self._listens():
-                return
-            assert self._process is not None
-            try:
-                self._process.wait(timeout=POLL_SECONDS)
-            except subprocess.TimeoutExpired:
-                continue
-            break
-        errors = (self.folder / "errors.log").read_text(errors="replace")
-        raise RuntimeError(f"{self.program} is not ready:\n{errors[-2000:]}")
+        until_ready(self._process, self._listens, self.folder / "errors.log")
 
     def _listens(self) -> bool:
         try:
-            for port in (self.tcp, self.tls, self.mutual):
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            if not all(map(listens, (self.tcp, self.tls, self.mutual))):
+                return False
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
                 probe.connect(str(self.datagram))
             if self.has_stream:
@@ -101,7 +89,7 @@ class Daemon(ABC):
         if process is None:
             return
         (process.kill if kill else process.terminate)()
-        process.wait(timeout=READY_SECONDS)
+        process.wait(timeout=STOP_SECONDS)
 
     @contextmanager
     def away(self) -> Iterator[None]:

@@ -27,7 +27,8 @@ from shipper.errors import MisconfiguredError, UnavailableError
 from shipper.model import QUERY, AuditRecord
 from shipper.notices import Mended, Notice, Trouble
 from shipper.sink import Sink, Surroundings, make_sink
-from shipper.sink.fluentd import AVOID_SECONDS, Server, Settings
+from shipper.sink.fluentd import Server, Settings
+from shipper.sink.fluentd_servers import AVOID_SECONDS
 from shipper.sink.wire import Tls
 
 both = pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from shipper.errors import ConfigError, MisconfiguredError, UnavailableError
 from shipper.model import QUERY, AuditRecord
 from shipper.sink import Batch
 from shipper.sink.sql import Settings, SqlStore
+from shipper.sink.sql_reader import SqlReader
 from shipper.sink.sql_tables import SERVER, failed_logins
 from shipper.sink.sql_url import parse
 
@@ -76,8 +77,8 @@ def test_failed_logins_come_in_order_of_time_and_from_a_time_on(rig: SqlRig) -> 
     good.status = 0
     with opened(rig) as store:
         store.deliver(batch(late, early, timeless, good, query(status=1045)))
-        assert [row[1] for row in store.failed_logins()] == ["c", "a", "b"]
-        rows = list(store.failed_logins("2026-11-23T10:30:00Z"))
+        assert [row[1] for row in SqlReader(store).failed_logins()] == ["c", "a", "b"]
+        rows = list(SqlReader(store).failed_logins("2026-11-23T10:30:00Z"))
     assert rows == [
         ("2026-11-23T11:00:00Z", "b", "web1", "10.0.0.9", 1045, "mariadb", "FAILED_CONNECT")
     ]
@@ -89,7 +90,7 @@ def test_rows_that_somebody_else_inserted_are_found_too(rig: SqlRig) -> None:
     with opened(rig) as store:
         rig.root("INSERT INTO audit_data (info) VALUES (%s)", info)
         rig.root("INSERT INTO audit_data (info) VALUES (%s)", info)
-        assert [row[1] for row in store.failed_logins()] == ["x", "x"]
+        assert [row[1] for row in SqlReader(store).failed_logins()] == ["x", "x"]
 
 
 def test_the_failed_login_query_reads_its_index_and_not_the_table(rig: SqlRig) -> None:
@@ -155,7 +156,7 @@ def test_too_long_values_are_kept_whole_where_they_matter(rig: SqlRig) -> None:
     long.timestamp = "2026-11-23T10:00:00.123456789Z" + "0" * 100
     with opened(rig) as store:
         assert store.deliver(batch(long)).new == 1
-        ((_, user, *_, name),) = store.failed_logins()
+        ((_, user, *_, name),) = SqlReader(store).failed_logins()
     assert (user, name) == ("u" * 100_000, "n" * 64)
 
 
@@ -168,7 +169,7 @@ def test_the_servers_own_mode_and_character_set_do_not_matter(rig: SqlRig) -> No
         with opened(rig) as store:
             name = '\\\' OR "1"="1 🐬'
             assert store.deliver(batch(failed_login(name))).new == 1
-            assert [row[1] for row in store.failed_logins()] == [name]
+            assert [row[1] for row in SqlReader(store).failed_logins()] == [name]
     finally:
         rig.root("SET GLOBAL sql_mode = %s", modes[0])
         rig.root("SET GLOBAL character_set_server = %s", modes[1])

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from source.listening import Told, eventually
 
-from shipper.app.inputs import SpoolNames
+from shipper.app.own_files import SpoolNames
 from shipper.errors import UnavailableError
 from shipper.notices import Dropped, Mended, Trouble
 from shipper.source import segments as segments_module
