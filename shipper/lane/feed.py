@@ -77,6 +77,8 @@ class Feed:
                 if before is not None and before[1] == _ENDED and before != self._link[0]:
                     self._link = before, place
                 self._places[lane] = segment.id, _ENDED if step.ended else step.block.end
+                if self._passed(place):
+                    del self._cache[place]
                 if before is None or (self._awaited and not self._needed(self._awaited)):
                     self._awaited = frozenset()
                     self._moved.notify_all()
@@ -142,6 +144,12 @@ class Feed:
 
     def _needed(self, places: AbstractSet[tuple[str, int]]) -> bool:
         return any(self._at(lane) in places for lane in self._places)
+
+    def _passed(self, place: tuple[str, int]) -> bool:
+        """Say whether all lanes are behind this place, so that its block can go."""
+        segment, offset = place
+        passed = [at == _ENDED or at > offset for of, at in self._places.values() if of == segment]
+        return len(passed) == self._lanes and all(passed)
 
     def _at(self, lane: str) -> tuple[str, int] | None:
         """Give where the lane will be next, as far as that is known."""

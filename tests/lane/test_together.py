@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -81,6 +82,26 @@ def test_each_block_is_decoded_once(
     assert [target.users for target in targets] == [log.users()] * 2
     assert len(steps) > feed_module.CACHE_BLOCKS
     assert len(steps) == len(set(steps))
+
+
+def test_a_block_is_let_go_when_all_lanes_have_it(tmp_path: Path) -> None:
+    world = World(tmp_path, [Target(), Target()])
+    Log(world.log).write(ROWS // 5)
+    ahead, behind = world.source.lanes
+    world.source.catalog.poll()
+    ahead.turn()
+    ahead.turn()
+    assert _kept() == 2
+    behind.turn()
+    assert _kept() == 1
+    world.ship()
+    assert _kept() == 0
+
+
+def _kept() -> int:
+    """Blocks of the log that are alive."""
+    kept = [each for each in gc.get_objects() if isinstance(each, Step) and each.block.records]
+    return len(kept)
 
 
 def test_a_lane_that_begins_late_finds_the_others_waiting(
