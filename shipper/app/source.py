@@ -112,7 +112,6 @@ class RunningSource:
             raise
         self.catalog = self._open_catalog()
         self._feed = Feed(self.catalog, self._decoding, len(sinks), clock)
-        self._done: dict[str, set[str]] = {}
         path = settings.path if isinstance(settings, FileSettings) else None
         self._absent = Absent(self.name, path, clock, tell)
         around_sinks = SinkSurroundings(clock, tell, config.instance, self.name)
@@ -122,6 +121,8 @@ class RunningSource:
             self._lane(each, sink, first=index == 0)
             for index, (each, sink) in enumerate(zip(sinks, self._sinks, strict=True))
         ]
+        for segment in self.catalog.segments():  # that new lanes were not to ship
+            self._forget_shipped(segment)
         self._threads: list[threading.Thread] = []
 
     def _open_catalog(self) -> Catalog:
@@ -146,8 +147,7 @@ class RunningSource:
                 for lane in lanes
                 if (cursor := cursors.get(lane, {}).get(each.id)) and cursor.done
             }
-            self._done[each.id] = done
-            if done >= set(lanes) & set(known):
+            if done >= set(lanes):
                 finished[each.id] = each.size
             else:
                 unfinished[each.id] = Segment(
@@ -168,9 +168,6 @@ class RunningSource:
             progress = skipped(start, since, self.catalog, self._decoding, gone)
             now = self._clock.now()
             self.state.commit(lane, progress, Changes(), Sequences(), now=now)
-            for skip in progress:
-                if skip.done:
-                    self._done.setdefault(skip.segment.id, set()).add(lane)
 
     def _lane(self, settings: SinkSettings, sink: Sink, *, first: bool) -> Lane:
         name = name_of(settings)
@@ -183,15 +180,14 @@ class RunningSource:
             tell=self._tell,
             stop=self.stop,
             chance=random.random,
-            done=self._lane_is_done,
+            done=self._forget_shipped,
         )
         select = _selection(settings, self._input.since) if self._input.filters else select_all
         return Lane(name, sink, fittings, select=select, keeps_defects=first)
 
-    def _lane_is_done(self, lane: str, segment: Segment) -> None:
-        done = self._done.setdefault(segment.id, set())
-        done.add(lane)
-        if done >= {each.name for each in self.lanes}:
+    def _forget_shipped(self, segment: Segment) -> None:
+        """Give a segment up that every lane has to its end."""
+        if self.lanes and all(lane.is_done(segment) for lane in self.lanes):
             self.catalog.finish(segment)
             if self._input.spool is not None:
                 self._remove_from(self._input.spool, segment.path)

@@ -91,13 +91,14 @@ class Catalog:
             if size <= 0 or stream is None:
                 return b""
             segment.lend()
-            closed = segment.closed
+            # Whoever writes the live log may end a member of gzip and begin the next.
+            closed, live = segment.closed, segment.live
         try:
             # Not under the catalogue's lock: a place deep in an archive takes as long as inflating
             # up to it, and whoever polls or reads another segment must not wait for that.
             with segment.reading:
                 data = stream.read(offset, size)
-                whole = not data and (closed or stream.ended)
+                whole = not data and (closed or (stream.ended and not live))
                 # Asked after reading: had the file been written anew before, it would show now.
                 intact = not data or _intact(segment, stream)
         finally:
@@ -165,7 +166,7 @@ class Catalog:
                     segment.take_file(found.path, found.key, found.stream, found.size)
                     return segment.stream
                 if found is not None:
-                    self._finder.set_aside(found)
+                    found.stream.close()  # the next scan asks it: it may be one that nobody knows
             self._lose(segment)  # the next scan may find it under another name
         return segment.stream
 
@@ -198,8 +199,10 @@ class Catalog:
 
     def _watch(self, segment: Segment, now: float) -> bool:
         """See whether an open file grew, shrank, or was written anew in place."""
-        if not isinstance(segment.stream, PlainStream):
+        if segment.stream is None:
             return False
+        if not isinstance(segment.stream, PlainStream):
+            return _wrapped_grew(segment, now)
         try:
             size = os.fstat(segment.stream.fileno()).st_size
             if size == segment.size:
@@ -212,6 +215,7 @@ class Catalog:
             return True
         # Shrinking within what held no record: Enterprise before 5.7.21 takes its footer back.
         segment.size, segment.quiet_since, segment.closed = size, now, False
+        segment.file_size = size
         return True
 
     def _replaced(self, segment: Segment, size: int) -> None:
@@ -224,7 +228,8 @@ class Catalog:
     def _lose(self, segment: Segment) -> None:
         self._unnoted.append(segment)
         segment.lose_file()
-        segment.quiet_since = self._around.clock.monotonic()
+        # Not closed: what was renamed between two looks is found again, and is no loss before.
+        segment.quiet_since, segment.closed = self._around.clock.monotonic(), False
         self._scanned = float("-inf")
 
     def _settle(self, segment: Segment, now: float) -> bool:
@@ -309,6 +314,19 @@ class Catalog:
             changed |= segment.live != is_live
             segment.live = is_live
         return changed
+
+
+def _wrapped_grew(segment: Segment, now: float) -> bool:
+    """See whether there is more of an archive that is still written; what, only reading tells."""
+    try:
+        stat = Path(segment.path).stat()
+    except OSError:
+        return False  # renamed a moment ago; a scan finds its name
+    if key_of(stat) != segment.key or stat.st_size <= segment.file_size:
+        return False
+    segment.file_size, segment.quiet_since = stat.st_size, now
+    segment.size, segment.closed = UNKNOWN, False
+    return True
 
 
 def _intact(segment: Segment, stream: Stream) -> bool:

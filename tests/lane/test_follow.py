@@ -5,11 +5,12 @@ from __future__ import annotations
 import gzip
 import os
 import threading
+import zlib
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from lane.logs import XML_HEADER, Log, xml_row
+from lane.logs import XML_HEADER, Log, json_row, xml_row
 from lane.world import SETTLE, Target, World
 
 from shipper.model import Span
@@ -480,3 +481,106 @@ def test_a_held_log_that_was_truncated_in_place_waits_for_its_first_record(
     again.settle()
     assert len(target.held) == 3
     assert log.number == 6
+
+
+class GzipWriter:
+    """A server that compresses while it writes, and flushes at each record."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("ab", buffering=0)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+
+    def write(self, numbers: range) -> None:
+        for number in numbers:
+            self._file.write(self._packer.compress(json_row(number).encode()))
+            self._file.write(self._packer.flush(zlib.Z_SYNC_FLUSH))
+
+    def end_member(self) -> None:
+        self._file.write(self._packer.flush())
+        self._begin()
+
+    def close(self) -> None:
+        self.end_member()
+        self._file.close()
+
+
+@pytest.mark.parametrize("name", ["audit.log", "audit.log.20260101T000000-1.gz"])
+def test_an_archive_that_is_still_written_is_followed(
+    world: World, target: Target, name: str
+) -> None:
+    writer = GzipWriter(world.log.with_name(name))
+    for start in (0, 10, 20):
+        writer.write(range(start, start + 10))
+        world.ship()
+        assert target.users == [f"u{number}" for number in range(start + 10)]
+    writer.close()
+    world.settle()
+    assert set(target.held.values()) == {1}
+
+
+def test_a_live_archive_whose_writer_ends_its_members_is_not_at_its_end(
+    tmp_path: Path, world: World, target: Target
+) -> None:
+    writer = GzipWriter(world.log)
+    for start in (0, 10):
+        writer.write(range(start, start + 10))
+        writer.end_member()
+        world.settle()
+        assert target.users == [f"u{number}" for number in range(start + 10)]
+    world.crash()
+    again = World(tmp_path, [target])
+    writer.write(range(20, 30))
+    writer.close()
+    again.settle()
+    assert target.users == [f"u{number}" for number in range(30)]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_server_that_writes_on_into_a_shipped_file_is_read_on(
+    tmp_path: Path, *, restart: bool
+) -> None:
+    """Percona's server does after a size rotation and a flush, until 8.0.31 (formats.md 1.9)."""
+    targets = [Target(), Target()]
+    world = World(tmp_path, targets)
+    log = Log(world.log)
+    log.write(10)
+    log.rotate_by_size()
+    log.write(5)
+    world.settle()
+    assert len(world.told(Finished)) == 2
+    rotated = log.path.with_name("audit.log.1")
+    for _ in range(2):
+        if restart:
+            world.crash()
+        with rotated.open("a") as file:
+            file.write("".join(map(json_row, range(log.number, log.number + 7))))
+        log.number += 7
+        if restart:
+            world = World(tmp_path, targets, world.clock)
+        world.settle()
+        for target in targets:
+            assert sorted(filter(None, target.users)) == sorted(log.users())
+    assert world.source.remaining() == []
+
+
+def test_a_sink_that_is_added_later_gets_what_still_lies_there(tmp_path: Path) -> None:
+    first, second = Target(), Target()
+    world = World(tmp_path, [first])
+    log = Log(world.log)
+    for _ in range(3):
+        log.write(2)
+        log.rotate_by_size()
+    log.write(2)
+    world.settle()
+    world.crash()
+    log.path.with_name("audit.log.3").unlink()
+    again = World(tmp_path, [first, second], world.clock)
+    again.settle()
+    assert first.users == log.users()
+    assert second.users == log.users()[2:]
+    assert again.told(Lost) == []
+    assert again.source.remaining() == []
+    assert len(again.source.catalog.segments()) == 1
