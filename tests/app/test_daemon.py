@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from app.disks import fill, remount
-from app.running import FILE, JSONL, configure, daemon, users
+from app.running import FILE, JSONL, SECONDS_MAX, configure, daemon, users
 from command import audit_shipper
 from lane.logs import Log
 from servers import free_port
@@ -195,6 +195,25 @@ def test_standard_input_is_shipped_to_its_end_and_then_the_daemon_ends(tmp_path:
     assert not [path for path in (tmp_path / "state/spool/main").iterdir() if path.stat().st_size]
 
 
+def test_a_reload_after_the_end_of_standard_input_ends_nothing(tmp_path: Path) -> None:
+    log = Log(tmp_path / "main.log")
+    log.write(5)
+    sources = f"{FILE.format(folder=tmp_path, name='main')}, {{type: stdin, name: input}}"
+    config = configure(tmp_path, sources=sources)
+    with daemon(config) as running:  # whose standard input is over at once
+        until(lambda: users(tmp_path) == log.users())
+        for number in range(3):
+            more = f"{{type: jsonl, name: s{number}, path: '{tmp_path}/{{source}}-{number}.jsonl'}}"
+            sinks = f"{JSONL.format(folder=tmp_path)}, {more}"
+            configure(tmp_path, sources=sources, sinks=sinks)
+            running.signal(signal.SIGHUP)
+            log.write(5)
+            until(lambda name=f"main-{number}": users(tmp_path, name) == log.users())
+        assert running.process.poll() is None
+        assert running.stop() == 0
+    log.close()
+
+
 def test_a_state_that_somebody_deletes_under_the_daemon(tmp_path: Path) -> None:
     log = Log(tmp_path / "main.log")
     log.write(10)
@@ -203,13 +222,28 @@ def test_a_state_that_somebody_deletes_under_the_daemon(tmp_path: Path) -> None:
         until(lambda: users(tmp_path) == log.users())
         shutil.rmtree(tmp_path / "state")
         log.write(10)
-        # It must not go on as if it could remember: whatever it says, nothing is lost.
-        until(lambda: len(set(users(tmp_path))) == 20 or running.process.poll() is not None)
-        running.stop()
-    with daemon(config) as running:
-        log.write(1)
-        until(lambda: set(users(tmp_path)) == set(log.users()))
+        running.says(f"the state {tmp_path}/state/main.db was deleted")
+        running.says("can save the position again")
+        until(lambda: users(tmp_path) == log.users())
         assert running.stop() == 0
+    with daemon(config) as running:  # which remembers: nothing comes twice
+        log.write(1)
+        until(lambda: users(tmp_path) == log.users())
+        assert running.stop() == 0
+    log.close()
+
+
+def test_a_state_that_another_one_made_is_not_written_over(tmp_path: Path) -> None:
+    log = Log(tmp_path / "main.log")
+    log.write(10)
+    config = configure(tmp_path)
+    with daemon(config) as running:
+        until(lambda: users(tmp_path) == log.users())
+        shutil.rmtree(tmp_path / "state")
+        with daemon(config) as other:
+            other.says("opened")
+            log.write(10)
+            assert running.process.wait(timeout=SECONDS_MAX) == 3, running.log
     log.close()
 
 

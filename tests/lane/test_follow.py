@@ -566,6 +566,15 @@ def test_a_server_that_writes_on_into_a_shipped_file_is_read_on(
     assert world.source.remaining() == []
 
 
+def test_a_link_that_leads_to_itself_is_waited_for(world: World, target: Target) -> None:
+    world.log.symlink_to(world.log.name)
+    world.ship()
+    world.log.unlink()
+    log = Log(world.log)
+    log.write(3)
+    complete(world, target, log)
+
+
 def test_a_sink_that_is_added_later_gets_what_still_lies_there(tmp_path: Path) -> None:
     first, second = Target(), Target()
     world = World(tmp_path, [first])
