@@ -228,6 +228,18 @@ class State:
             for lane, segment, start, end, reason, at in rows
         ]
 
+    def instance(self) -> str:
+        """Give the name of the server that the segments' names were made with."""
+        rows = self._rows("SELECT value FROM meta WHERE key = 'instance'")
+        return str(rows[0][0]) if rows else ""
+
+    def saved_at(self) -> float:
+        """Give the time of the last writing that a lane or the follower did; 0.0 before it."""
+        seen = self._rows(
+            "SELECT max(seen_at) FROM segments UNION SELECT max(saved_at) FROM cursors"
+        )
+        return max((row[0] for row in seen if row[0] is not None), default=0.0)
+
     def lanes(self) -> list[str]:
         """Give the names of the lanes that ever committed."""
         return [row[0] for row in self._rows("SELECT lane FROM lanes ORDER BY lane")]

@@ -85,6 +85,63 @@ def test_verify_names_missing_numbers(tmp_path: Path) -> None:
     log.close()
 
 
+def verified(config: Path) -> tuple[int, str]:
+    done = audit_shipper("verify", "-c", config)
+    return done.returncode, done.stdout.decode()
+
+
+def test_verify_and_status_look_at_the_files(tmp_path: Path) -> None:
+    """What the server wrote while no daemon looked is not shipped, whoever saw it."""
+    log = Log(tmp_path / "main.log", "xml")
+    log.write(5)
+    log.write_text(log.footer)  # a clean stop of the server: nothing that anybody misses
+    config = configure(tmp_path)
+    with daemon(config) as running:
+        until(lambda: len(users(tmp_path)) == 5)
+        assert running.stop() == 0, running.log
+    status, said = verified(config)
+    assert status == 0, said
+    before = log.path.stat().st_size
+    log.write(3)
+    more = log.path.stat().st_size - before
+    status, said = verified(config)
+    assert status == 1
+    # The footer, too: it stands before records now.
+    assert f"main → jsonl: {more + len(log.footer):,} bytes are not shipped yet" in said
+    log.rotate_by_size()
+    log.write(2)
+    more += log.path.stat().st_size
+    assert f"{more + len(log.footer):,} bytes are not shipped yet" in verified(config)[1]
+    (lane,) = json.loads(audit_shipper("status", "-c", config, "--json").stdout)[0]["lanes"]
+    assert lane["behind_bytes"] == more + len(log.footer)
+    with daemon(config) as running:
+        until(lambda: users(tmp_path) == log.users())
+        assert running.stop() == 0, running.log
+    status, said = verified(config)
+    assert status == 0, said
+    log.close()
+
+
+def test_verify_does_not_wait_for_a_sink_that_was_taken_away(tmp_path: Path) -> None:
+    log = Log(tmp_path / "main.log")
+    log.write(5)
+    other = f"{{type: jsonl, name: other, path: {tmp_path}/other.jsonl}}"
+    config = configure(tmp_path, sinks=f"{JSONL.format(folder=tmp_path)}, {other}")
+    with daemon(config) as running:
+        until(lambda: len(users(tmp_path)) == len(users(tmp_path, "other")) == 5)
+        assert running.stop() == 0, running.log
+    configure(tmp_path)
+    log.write(5)
+    with daemon(config) as running:
+        until(lambda: len(users(tmp_path)) == 10)
+        assert running.stop() == 0, running.log
+    status, said = verified(config)
+    assert status == 0, said
+    assert "main → other: is in the configuration no more" in said
+    assert audit_shipper("verify", "--state", tmp_path / "state").returncode == 1
+    log.close()
+
+
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[SqlRig]:
     with on_mariadb(tmp_path) as made:
