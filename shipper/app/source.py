@@ -160,7 +160,9 @@ class RunningSource:
         if self._input.spool is not None:
             self._sweep(self._input.spool, finished)
         self.catalog.remember(finished, unfinished)
-        self.catalog.poll()
+        # What a new lane is not to ship has to be known before it begins.
+        some_skipped = self._input.start != "beginning" and not set(lanes) <= set(known)
+        self.catalog.poll(thorough=some_skipped)
         present = {each.id for each in self.catalog.segments() if each.key is not None}
         gone = [each for each in ledger if each.id not in present]
         for lane in set(lanes) - set(known):

@@ -179,14 +179,17 @@ class Catalog:
 
     # --- looking ---------------------------------------------------------------------------
 
-    def poll(self) -> bool:
-        """Look at the files; say whether there may be something new to read."""
+    def poll(self, *, thorough: bool = False) -> bool:
+        """Look at the files; say whether there may be something new to read.
+
+        `thorough`: see each file, however long those take that cannot be read.
+        """
         with self.changed:
             now = self._around.clock.monotonic()
             changed = [self._watch(segment, now) for segment in self._segments]
             if self._scan_is_due(now):
                 self._scanned = now
-                changed.append(self._scan(now))
+                changed.append(self._scan(now, thorough=thorough))
             changed += [self._settle(segment, now) for segment in self._segments]
             if self._unnoted:
                 self._note(self._unnoted)
@@ -259,12 +262,12 @@ class Catalog:
                 return True
         return False
 
-    def _scan(self, now: float) -> bool:
+    def _scan(self, now: float, *, thorough: bool) -> bool:
         """Look at every file that may hold a segment."""
         by_key = {each.key: each for each in self._segments if each.key is not None}
         held, changed, live = set(self._hold.files()), False, None
         followed = self._names.live()
-        for path, stat in self._finder.candidates(self._hold.files()):
+        for path, stat in self._finder.candidates(self._hold.files(), thorough=thorough):
             key = key_of(stat)
             live = key if path == followed else live
             if key in by_key:

@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 from lane.logs import XML_HEADER, Log, json_row, xml_row
 from lane.world import SETTLE, Target, World
+from source.archives import PASSWORD, openssl
 
 from shipper.model import Span
-from shipper.notices import Endangered, Finished, Lost, Truncated
+from shipper.notices import Endangered, Finished, Lost, Trouble, Truncated
+from shipper.source import passwords
 from shipper.source.gunzip import Gunzip
+from shipper.source.passwords import Key, PasswordSettings, derive
 
 
 @pytest.fixture
@@ -593,3 +596,46 @@ def test_a_sink_that_is_added_later_gets_what_still_lies_there(tmp_path: Path) -
     assert again.told(Lost) == []
     assert again.source.remaining() == []
     assert len(again.source.catalog.segments()) == 1
+
+
+def test_archives_with_a_wrong_password_cost_once_and_hold_up_nobody(
+    tmp_path: Path, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets, count = tmp_path / "secrets", 70
+    secrets.mkdir()
+    settings = PasswordSettings(directory=str(secrets))
+    world = World(tmp_path, [target], passwords=settings)
+    made: list[int] = []
+
+    def slow(password: str, salt: bytes, iterations: int | None) -> Key:
+        if iterations is not None:
+            made.append(iterations)
+            world.clock.move(0.4)  # as half a million rounds take
+        return derive(password, salt, iterations)
+
+    monkeypatch.setattr(passwords, "derive", slow)
+    for number in range(count):
+        id_ = f"20260101T000000-{number + 1}"
+        (secrets / id_).write_text('{"password":"wrong","iterations":1000}')
+        archive = openssl(json_row(number).encode(), "-pbkdf2", "-iter", "1000")
+        (world.log.parent / f"audit.log.{id_}.enc").write_bytes(archive)
+    log = Log(world.log)
+    log.number = count
+    log.write(1)
+    world.ship()
+    assert target.users == [f"u{count}"]  # though most archives were not asked yet
+    assert len(made) < 10
+    for _ in range(3 * count):
+        world.clock.move(5)
+        world.ship()
+    assert len(made) == 2 * count  # as Percona's, and as openssl's own
+    told = [notice.detail for notice in world.told(Trouble)]
+    assert len(told) == len(set(told)) == count
+    assert f"{secrets}/20260101T000000-1 and passwords.default: what is there does not" in told[0]
+    assert told[0].count("audit.log.20260101T000000-1.enc") == 1
+    for each in secrets.iterdir():
+        each.write_text(f'{{"password":"{PASSWORD}","iterations":1000}}')
+    for _ in range(3 * count):
+        world.clock.move(5)
+        world.ship()
+    assert sorted(filter(None, target.users)) == sorted(log.users())
