@@ -20,8 +20,8 @@ from shipper.source.names import Names
 from shipper.source.segment import FileKey, Identify, Identity
 from shipper.source.stream import Stream
 
-# How soon a file is asked again whose password is wrong or whose beginning is damaged, while it does
-# not change: trying may cost a second of a core, and somebody has to do something first.
+# How soon a file is asked again whose password is wrong or whose beginning is damaged, while it
+# does not change: trying may cost a second of a core, and somebody has to do something first.
 REFUSED_SECONDS: Final = 60.0
 # Time for files that turn out so in one look; the live log waits meanwhile. The rest is put off.
 REFUSING_SECONDS: Final = 1.0

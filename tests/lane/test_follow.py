@@ -639,3 +639,20 @@ def test_archives_with_a_wrong_password_cost_once_and_hold_up_nobody(
         world.clock.move(5)
         world.ship()
     assert sorted(filter(None, target.users)) == sorted(log.users())
+
+
+@pytest.mark.parametrize("name", ["audit.log", "audit.log.20260101T000000-1.gz"])
+def test_a_live_archive_can_be_begun_at_its_end(tmp_path: Path, target: Target, name: str) -> None:
+    (tmp_path / "logs").mkdir()
+    writer = GzipWriter(tmp_path / "logs" / name)
+    writer.write(range(20))
+    (tmp_path / "logs" / "audit.log.9.gz").write_bytes(
+        gzip.compress(json_row(0).replace("u0", "old").encode())
+    )
+    os.utime(tmp_path / "logs" / "audit.log.9.gz", (0, 0))
+    world = World(tmp_path, [target], start="end")
+    world.ship()
+    writer.write(range(20, 30))
+    world.settle()
+    writer.close()
+    assert target.users == [f"u{number}" for number in range(20, 30)]
