@@ -121,6 +121,7 @@ class RunningSource:
             self._lane(each, sink, first=index == 0)
             for index, (each, sink) in enumerate(zip(sinks, self._sinks, strict=True))
         ]
+        self._input.hold.unshipped = self._unshipped
         for segment in self.catalog.segments():  # that new lanes were not to ship
             self._forget_shipped(segment)
         self._threads: list[threading.Thread] = []
@@ -193,6 +194,9 @@ class RunningSource:
             self.catalog.finish(segment)
             if self._input.spool is not None:
                 self._remove_from(self._input.spool, segment.path)
+
+    def _unshipped(self, segment: Segment) -> int:
+        return max((lane.behind(segment) for lane in self.lanes), default=0)
 
     def _remove_from(self, spool: Keeps, path: str) -> None:
         try:

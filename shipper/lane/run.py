@@ -124,6 +124,13 @@ class Lane:
         cursor = self._cursors.get(segment.id)
         return cursor is not None and cursor.done and self._is_over(segment)
 
+    def behind(self, segment: Segment) -> int:
+        """Give the bytes that may hold something and are not committed, as far as one can say."""
+        asked, at = self._asked.get(segment.id), self.position(segment)
+        if self._is_over(segment) or (asked and asked[:2] == segment.looks[:2]):
+            return max(segment.items_end - at, 0)
+        return max((segment.file_size if segment.size == UNKNOWN else segment.size) - at, 0)
+
     def has_all(self, segment: Segment) -> bool:
         """Whether every item that can be read of the segment now is committed."""
         asked = self._is_over(segment) or not self._unasked(segment)

@@ -253,6 +253,30 @@ def test_what_is_beyond_the_limit_is_announced_while_it_exists(
     complete(world, target, log)
 
 
+def test_what_is_shipped_is_not_in_danger_where_no_link_can_be_made(
+    tmp_path: Path, target: Target
+) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "held").touch()  # in the way of the folder, as another file system is
+    world = World(tmp_path, [target])
+    log = Log(world.log)
+    for _ in range(2):
+        log.write(3)
+        world.source.catalog.poll()
+        log.rotate_by_size()
+        log.write(1)
+        complete(world, target, log)
+    assert world.told(Endangered) == []
+    log.write(3)
+    log.rotate_by_size()
+    log.write(1)
+    for _ in range(2):  # no lane works, and the time goes by
+        world.clock.move(SETTLE + 1)
+        world.source.catalog.poll()
+    [told] = world.told(Endangered)
+    assert told.path == str(log.path.with_name("audit.log.1"))
+
+
 def test_everything_that_lies_there_comes_oldest_first(world: World, target: Target) -> None:
     log = Log(world.log)
     for _ in range(3):
