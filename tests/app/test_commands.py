@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from app.running import JSONL, configure, daemon, users
+from app.running import FILE, JSONL, configure, daemon, users
 from command import audit_shipper
 from lane.logs import Log, json_row
 from servers import free_port
@@ -66,6 +68,38 @@ def test_check_finds_everything_at_once_and_changes_nothing(tmp_path: Path) -> N
     ):
         assert finding in found, found
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_check_looks_at_what_is_received(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "main.log")
+    (tmp_path / "plain").write_text("no pipe")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        config = configure(
+            tmp_path,
+            sources=f"{FILE.format(folder=tmp_path, name='main')}, "
+            f"{{type: fifo, name: no-folder, path: {tmp_path}/missing/pipe}}, "
+            f"{{type: fifo, name: no-pipe, path: {tmp_path}/plain}}, "
+            f"{{type: syslog, name: local, unix: {tmp_path}/plain}}, "
+            f"{{type: syslog, name: busy, tcp: '127.0.0.1:{port}', udp: '127.0.0.1:0'}}, "
+            f"{{type: syslog, name: tls, tls: '127.0.0.1:0', "
+            f"tls_certificate_file: {tmp_path}/no.pem, tls_key_file: {tmp_path}/no.key}}",
+            more=f"http: {{host: 127.0.0.1, port: {port}}}",
+        )
+        before = sorted(tmp_path.iterdir())
+        found = audit_shipper("check", "-c", config).stdout.decode().splitlines()
+    assert sorted(tmp_path.iterdir()) == before
+    for finding in (
+        f"source main: {tmp_path}/main.log is a named pipe: make it a source of `type: fifo`",
+        f"source no-folder: the folder {tmp_path}/missing does not exist",
+        f"source no-pipe: {tmp_path}/plain is not a named pipe",
+        f"source local: {tmp_path}/plain is there and no socket",
+        f"source busy: cannot listen on TCP 127.0.0.1:{port}: Address already in use",
+        f"source tls: cannot use the TLS files {tmp_path}/no.pem",
+        f"http: cannot listen on TCP 127.0.0.1:{port}: Address already in use",
+    ):
+        assert [line for line in found if line.startswith(finding)], (finding, found)
+    assert len(found) == 7
 
 
 def test_verify_names_missing_numbers(tmp_path: Path) -> None:
