@@ -11,9 +11,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from stat import S_ISREG
 from typing import Final, NamedTuple
 
-from shipper.errors import ArchiveError, ShipperError
+from shipper.errors import ArchiveError, ShipperError, UsageError
 from shipper.notices import Mended, Trouble
 from shipper.source.base import Surroundings
 from shipper.source.names import Names
@@ -110,6 +111,9 @@ class Finder:
         asking = _Asked(stat.st_size, stat.st_mtime, whole)
         asked = self._asked.get(key)
         if asked is not None and asked[:2] == asking[:2] and asked.whole >= whole:
+            return None
+        if stat.st_size == 0 and not S_ISREG(stat.st_mode):
+            self._trouble(path, UsageError(f"{path} is no file, but a pipe, device or folder"))
             return None
         if stat.st_size == 0 or self._is_refused(path, key, stat, now):
             return None

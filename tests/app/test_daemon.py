@@ -152,8 +152,10 @@ def test_two_workers_share_the_sources_and_end_together(tmp_path: Path) -> None:
         assert len(owners) == 2
         assert audit_shipper("run", "-c", config).returncode == 3
         # A worker that dies takes the other one down in order, and whoever supervises sees it.
-        os.kill(int(owners.pop()), signal.SIGKILL)
-        assert running.process.wait(timeout=60) != 0
+        killed = owners.pop().strip()
+        os.kill(int(killed), signal.SIGKILL)
+        assert running.process.wait(timeout=60) == 128 + signal.SIGKILL
+        assert f"ERROR fatal a worker (process {killed}) was ended by SIGKILL" in running.log
     for log in logs.values():
         log.write(5)
         log.close()
@@ -173,7 +175,11 @@ def test_workers_whose_parent_was_killed_keep_others_out(tmp_path: Path) -> None
     try:
         alone = config.with_name("alone.yaml")
         alone.write_text(config.read_text().replace("workers: 2", "workers: 1"))
-        assert audit_shipper("run", "-c", alone).returncode == 3
+        refused = audit_shipper("run", "-c", alone)
+        assert refused.returncode == 3
+        workers = ", ".join(sorted(lock.read_text().strip() for lock in locks))
+        gone = f"workers of process {running.process.pid}, which is gone: {workers}"
+        assert gone in refused.stderr.decode()
     finally:
         for lock in locks:
             os.kill(int(lock.read_text()), signal.SIGTERM)

@@ -680,3 +680,14 @@ def test_a_live_archive_can_be_begun_at_its_end(tmp_path: Path, target: Target, 
     world.settle()
     writer.close()
     assert target.users == [f"u{number}" for number in range(20, 30)]
+
+
+def test_a_pipe_under_a_logs_name_is_told_and_ends_nothing(world: World, target: Target) -> None:
+    os.mkfifo(world.log)
+    world.settle()
+    [told] = world.told(Trouble)
+    assert told.detail == f"{world.log} is no file, but a pipe, device or folder"
+    world.log.unlink()
+    log = Log(world.log)
+    log.write(2)
+    complete(world, target, log)
