@@ -110,7 +110,7 @@ def _lane(  # noqa: PLR0913, PLR0917 one lane is a view over all of these
     present: Present,
 ) -> LaneReport:
     own = tuple(loss for loss in losses if loss.lane == sink)
-    open_ = [each for each in segments if not cursors.get(each.id, Cursor()).done]
+    open_ = [each for each in segments if not cursors.get(each.id, Cursor()).has_all(each.size)]
     behind = sum(present.behind(each, cursors.get(each.id, Cursor()).offset) for each in open_)
     behind += sum(size for _, size in present.unknown(open_ or segments[-1:]))
     at = open_[0] if open_ else (segments[-1] if segments else None)

@@ -146,7 +146,7 @@ class RunningSource:
             done = {
                 lane
                 for lane in lanes
-                if (cursor := cursors.get(lane, {}).get(each.id)) and cursor.done
+                if (cursor := cursors.get(lane, {}).get(each.id)) and cursor.has_all(each.size)
             }
             if done >= set(lanes):
                 finished[each.id] = each.size

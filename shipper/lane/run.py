@@ -146,7 +146,7 @@ class Lane:
         if end is None:
             return False
         # A server may write on into what had been at its end for long (formats.md 1.9, PS-1098).
-        return segment.key is None or not segment.plain or segment.size <= end
+        return not segment.plain or segment.size <= end
 
     def _unasked(self, segment: Segment) -> bool:
         return self._asked.get(segment.id) != segment.looks
