@@ -292,6 +292,23 @@ def test_a_state_on_a_disk_that_becomes_full_and_read_only(tmp_path: Path, disk:
     log.close()
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="mounting a file system needs root")
+def test_a_state_on_a_disk_that_is_read_only_can_be_looked_at(tmp_path: Path, disk: Path) -> None:
+    log = Log(tmp_path / "main.log")
+    log.write(10)
+    config = configure(tmp_path)
+    config.write_text(config.read_text().replace(f"{tmp_path}/state", f"{disk}/state"))
+    with daemon(config) as running:
+        until(lambda: users(tmp_path) == log.users())
+        assert running.stop() == 0, running.log
+    remount(disk, "ro")
+    looked = audit_shipper("verify", "-c", config)
+    remount(disk, "rw")
+    assert looked.returncode == 0, looked.stderr.decode()
+    assert b"complete: 1 segments, 10 records" in looked.stdout
+    log.close()
+
+
 def write_on(log: Log, stop: threading.Event) -> None:
     while not stop.wait(0.05):
         log.write(50)
