@@ -56,8 +56,8 @@ CREATE TABLE IF NOT EXISTS losses (
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
     """Open a file that exists; "ro" beside whoever writes, else "rw". Raises sqlite3.Error."""
-    # SQLite reads through a shared file that it makes beside this one. Where it cannot, as on a disk
-    # that is mounted to be read only, nobody writes either; what a writer left unmerged is refused.
+    # SQLite reads through a shared file that it makes beside this one. Where it cannot, as on a
+    # disk that is mounted read only, nobody writes either; what was left unmerged is refused.
     still = not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
     db = sqlite3.connect(
         f"file:{path}?mode={mode}{'&immutable=1' if mode == 'ro' and still else ''}",

@@ -5,8 +5,8 @@
 
 Texts in notices come from logs and servers: on a console every unsafe character is escaped, and
 JSON is ASCII. One kind of notice about one lane gets at most `LINES_MAX` lines in `WINDOW_SECONDS`,
-so that the storm of one hides no other; the next line of its kind says how many were held back. Every
-message is counted, held back or not.
+so that the storm of one hides no other; the next line of its kind says how many were held back.
+Every message is counted, held back or not.
 """
 
 from __future__ import annotations
