@@ -7,6 +7,7 @@ from typing import Final
 
 from shipper.clock import Clock
 from shipper.notices import Mended, Tell, Trouble
+from shipper.source.names import LogNames
 
 # A server beside us may start later, and takes this long for a new data directory.
 PATIENCE_SECONDS: Final = 30.0
@@ -28,11 +29,12 @@ class Absent:
         """Look for the file, until it was there once."""
         if self._path is None or (not self._told and self._clock.monotonic() < self._due):
             return
+        older = LogNames(self._path).older()
         if os.path.lexists(self._path):
             if self._told:
                 self._tell(Mended(self._source, "", f"{self._path} is there"))
             self._path = None
-        elif not self._told:
+        elif not self._told and not older:  # between a stop and a start, or under a password's id
             self._told = True
             text = f"there is no file {self._path}, nothing is read: is `path` right?"
             self._tell(Trouble(self._source, "", text))

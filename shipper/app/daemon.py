@@ -220,4 +220,4 @@ class Daemon:
             source.halt()
         for source in self._sources:  # not before: one may write what another follows
             source.close()
-        self._sources = []
+        self._sources, self._ended = [], 0

@@ -30,8 +30,9 @@ class StateLock:
         except OSError as error:
             owner = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(self._fd)
+            who = _processes(directory, owner)
             raise MisconfiguredError(
-                f"another audit-shipper (process {owner}) uses the state directory {directory}: "
+                f"another audit-shipper ({who}) uses the state directory {directory}: "
                 "stop it, or give this one a `state:` of its own"
             ) from error
         os.ftruncate(self._fd, 0)
@@ -44,3 +45,11 @@ class StateLock:
     def close(self) -> None:
         """Let others have the directory."""
         os.close(self._fd)
+
+
+def _processes(directory: Path, owner: str) -> str:
+    """Say who has the lock: workers, where the process that started them is gone."""
+    workers = [path.read_text(errors="replace").strip() for path in directory.glob("lock.*")]
+    if not workers or not owner.isdecimal() or Path("/proc", owner).exists():
+        return f"process {owner}"
+    return f"workers of process {owner}, which is gone: {', '.join(sorted(workers))}"

@@ -81,7 +81,6 @@ class RunningSource:
         self._leftovers = Leftovers(parts.spool, parts.identify, parts.around)
         self.catalog = self._open_catalog()
         self._feed = Feed(self.catalog, self._decoding, len(sinks), clock)
-        self._done: dict[str, set[str]] = {}
         path = settings.path if isinstance(settings, FileSettings) else None
         self._absent = Absent(self.name, path, clock, tell)
         around_sinks = SinkSurroundings(clock, tell, config.instance, self.name)
@@ -91,6 +90,9 @@ class RunningSource:
             self._lane(each, sink, first=index == 0)
             for index, (each, sink) in enumerate(zip(sinks, self._sinks, strict=True))
         ]
+        self._input.hold.unshipped = self._unshipped
+        for segment in self.catalog.segments():  # that new lanes were not to ship
+            self._forget_shipped(segment)
         self._threads: list[threading.Thread] = []
 
     def _open_catalog(self) -> Catalog:
@@ -113,10 +115,9 @@ class RunningSource:
             done = {
                 lane
                 for lane in lanes
-                if (cursor := cursors.get(lane, {}).get(each.id)) and cursor.done
+                if (cursor := cursors.get(lane, {}).get(each.id)) and cursor.has_all(each.size)
             }
-            self._done[each.id] = done
-            if done >= set(lanes) & set(known):
+            if done >= set(lanes):
                 finished[each.id] = each.size
             else:
                 unfinished[each.id] = Segment(
@@ -128,7 +129,9 @@ class RunningSource:
                 )
         self._leftovers.sweep(finished)
         self.catalog.remember(finished, unfinished)
-        self.catalog.poll()
+        # What a new lane is not to ship has to be known before it begins.
+        some_skipped = self._input.start != "beginning" and not set(lanes) <= set(known)
+        self.catalog.poll(thorough=some_skipped)
         present = {each.id for each in self.catalog.segments() if each.key is not None}
         gone = [each for each in ledger if each.id not in present]
         for lane in set(lanes) - set(known):
@@ -136,9 +139,6 @@ class RunningSource:
             progress = skipped(start, since, self.catalog, self._decoding, gone)
             now = self._clock.now()
             self.state.commit(lane, progress, Changes(), Sequences(), now=now)
-            for skip in progress:
-                if skip.done:
-                    self._done.setdefault(skip.segment.id, set()).add(lane)
 
     def _lane(self, settings: SinkSettings, sink: Sink, *, first: bool) -> Lane:
         name = name_of(settings)
@@ -151,17 +151,19 @@ class RunningSource:
             tell=self._tell,
             stop=self.stop,
             chance=random.random,
-            done=self._lane_is_done,
+            done=self._forget_shipped,
         )
         select = selection_of(settings, self._input.since) if self._input.filters else select_all
         return Lane(name, sink, fittings, select=select, keeps_defects=first)
 
-    def _lane_is_done(self, lane: str, segment: Segment) -> None:
-        done = self._done.setdefault(segment.id, set())
-        done.add(lane)
-        if done >= {each.name for each in self.lanes}:
+    def _forget_shipped(self, segment: Segment) -> None:
+        """Give a segment up that every lane has to its end."""
+        if self.lanes and all(lane.is_done(segment) for lane in self.lanes):
             self.catalog.finish(segment)
             self._leftovers.remove(Path(segment.path))
+
+    def _unshipped(self, segment: Segment) -> int:
+        return max((lane.behind(segment) for lane in self.lanes), default=0)
 
     @property
     def findings(self) -> Findings | None:

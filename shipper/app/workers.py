@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
@@ -45,10 +45,13 @@ class Share(Struct, frozen=True):
         return msgspec.structs.replace(config, sources=sources, http=http)
 
 
-def run_workers(command: Sequence[str], count: int, lock: StateLock) -> int:
+def run_workers(
+    command: Sequence[str], count: int, lock: StateLock, tell: Callable[[str], None]
+) -> int:
     """Run `command` with `--worker INDEX/COUNT` in as many processes; the worst exit status.
 
-    They hold `lock` as long as they live: should the parent be killed, nobody else gets in.
+    They hold `lock` as long as they live: should the parent be killed, nobody else gets in. `tell`
+    hears of a worker that could not say itself why it ended.
     """
     workers: list[subprocess.Popen[bytes]] = []
     with _passing_signals_on(workers) as asked:
@@ -66,10 +69,18 @@ def run_workers(command: Sequence[str], count: int, lock: StateLock) -> int:
             if worker is None:
                 continue
             worker.returncode = os.waitstatus_to_exitcode(status)
-            worst = max(worst, abs(worker.returncode))
+            worst = max(worst, _status(worker.returncode))
+            if worker.returncode < 0:
+                name = signal.Signals(-worker.returncode).name
+                tell(f"a worker (process {pid}) was ended by {name}; the others drain and end too")
             for other in running.values() if worst else ():
                 other.send_signal(signal.SIGTERM)
     return worst
+
+
+def _status(returncode: int) -> int:
+    """Give the exit status of a process, also of one that a signal ended, as shells give it."""
+    return returncode if returncode >= 0 else 128 - returncode
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from shipper.clock import SystemClock
 from shipper.config import Config, load_file
 from shipper.errors import ShipperError
 from shipper.notices import Fatal
+from shipper.observe.logs import Log
 from shipper.terminal import printable
 
 
@@ -34,7 +35,12 @@ def run(context: click.Context, path: str, worker: str | None) -> None:
     workers = min(config.workers, len(config.sources))
     if worker is None and workers > 1:
         with closing(StateLock(Path(config.state))) as held:
-            context.exit(run_workers(["run", "-c", path], workers, held))
+            log = Log(_write, SystemClock(), as_json=config.log.format == "json")
+
+            def tell(text: str) -> None:
+                log.hear(Fatal("", "", text))
+
+            context.exit(run_workers(["run", "-c", path], workers, held, tell))
     share = Share(0, 1) if worker is None else Share.parse(worker)
 
     def load() -> Config:

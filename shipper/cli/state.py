@@ -35,13 +35,20 @@ def state_directory(config: str | None, state: str | None) -> Path:
     return directory
 
 
+def _reports(config: str | None, state: str | None) -> list[SourceReport]:
+    """Look at every source; with a configuration, know which lanes it has."""
+    directory = state_directory(config, state)
+    lanes = load_file(config).lanes() if config else None
+    return inspect_state(directory, time.time(), lanes)
+
+
 @click.command()
 @click.option("-c", "--config", help="The daemon's configuration.")
 @click.option("--state", help="Its state directory.")
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
 def status(config: str | None, state: str | None, *, as_json: bool) -> None:
     """Show where each lane is, of a running or a stopped daemon."""
-    reports = inspect_state(state_directory(config, state), time.time())
+    reports = _reports(config, state)
     if as_json:
         click.echo(msgspec.json.encode(reports))
         return
@@ -83,14 +90,14 @@ def verify(context: click.Context, config: str | None, state: str | None) -> Non
     records, and at the counts of each sink. Exit status: 0 complete, 1 not complete, 5 complete but
     for records that a sink refused and that wait in the dead letters.
     """
-    reports = inspect_state(state_directory(config, state), time.time())
+    reports = _reports(config, state)
     lines = [line for report in reports for line in _findings(report)]
     for line in lines:
         click.echo(encodable(line, "utf-8"))
     complete = all(lane.complete for report in reports for lane in report.lanes)
     records = sum(lane.records + lane.duplicates for report in reports for lane in report.lanes)
     segments = sum(len(report.segments) for report in reports)
-    waiting = sum(lane.waiting for report in reports for lane in report.lanes)
+    waiting = sum(lane.waiting for report in reports for lane in report.lanes if lane.configured)
     word = "complete" if complete else "NOT complete"
     if waiting:
         joined = ", but" if complete else ", and"
@@ -105,6 +112,8 @@ def _findings(report: SourceReport) -> Iterator[str]:
     paths = {segment.id: printable(segment.path) for segment in report.segments}
     for lane in report.lanes:
         who = f"{lane.source} → {lane.sink}"
+        if not lane.configured:
+            yield f"{who}: is in the configuration no more; what it lacks is not counted"
         counts = f"{lane.records:,} new, {lane.duplicates:,} there already"
         left_out = f"{lane.filtered:,} filtered, {lane.refused:,} refused"
         yield f"{who}: {counts}, {left_out}, {lane.defects:,} unreadable ranges"

@@ -68,6 +68,8 @@ class _Reader:
             value = self._env.get(match[2])
             if value is None:
                 self.problems.append(f"line {line}: the environment has no {match[2]}")
+            elif not value.isprintable() and any("\ud800" <= each <= "\udfff" for each in value):
+                self.problems.append(f"line {line}: {match[2]} in the environment is not UTF-8")
             return value or ""
 
         return _VARIABLE.sub(fill, text)

@@ -105,6 +105,15 @@ class Config(Settings, frozen=True, kw_only=True):
         wanting = (sink for sink in self._takers(source) if sink.alerts != "off")
         return [structs.replace(sink, name=name_of(sink) + ALERTS) for sink in wanting]
 
+    def lanes(self) -> set[tuple[str, str]]:
+        """Give (source, sink) of every lane that this makes, those of alerts included."""
+        made = set()
+        for source in self.sources:
+            name = name_of(source)
+            made |= {(name, name_of(sink)) for sink in self.sinks_of(source)}
+            made |= {(name + ALERTS, name_of(sink)) for sink in self.alert_sinks_of(source)}
+        return made
+
     def findings_of(self, source: SourceSettings) -> FindingsSettings:
         """Give the source that the findings of `source` are read from."""
         name = name_of(source)

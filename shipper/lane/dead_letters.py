@@ -101,6 +101,7 @@ class DeadLetters:
                     reason="rejected",
                 )
             try:
+                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 _append(self._path, lines)
             except OSError as error:
                 text = f"cannot write the dead letters {self._path}: {error.strerror}"
@@ -134,10 +135,11 @@ class DeadLetters:
 
 
 def _append(path: Path, lines: bytes) -> None:
-    fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         size = os.fstat(fd).st_size
-        left = memoryview(lines)
+        cut = size > 0 and os.pread(fd, 1, size - 1) != b"\n"  # by a crash
+        left = memoryview(b"\n" + lines if cut else lines)
         try:
             while left:
                 left = left[os.write(fd, left) :]

@@ -137,15 +137,7 @@ class Courier:
     # --- dead letters ----------------------------------------------------------------------
 
     def _keep_dead(self, parcel: Parcel, receipt: Receipt) -> bool:
-        letters = [*self._refused(parcel, receipt)]
-        if self._keeps_defects:
-            letters += [
-                self._letter(parcel, defect) for block in parcel.blocks for defect in block.defects
-            ]
-        if not letters:
-            return True
-        kept = self._until_done("keep dead letters", lambda: self._added(letters))
-        if kept is None:
+        if self._until_done("keep dead letters", lambda: self._kept(parcel, receipt)) is None:
             return False
         for reason in dict.fromkeys(refusal.reason for refusal in receipt.refusals):
             of_reason = [each for each in receipt.refusals if each.reason == reason]
@@ -154,8 +146,14 @@ class Courier:
             fit.tell(Refused(fit.source, self._lane, reason, len(of_reason), example))
         return True
 
-    def _added(self, letters: Sequence[Letter]) -> bool:
-        self._fit.dead_letters.add(letters)
+    def _kept(self, parcel: Parcel, receipt: Receipt) -> bool:
+        letters = [*self._refused(parcel, receipt)]
+        if self._keeps_defects:
+            letters += [
+                self._letter(parcel, defect) for block in parcel.blocks for defect in block.defects
+            ]
+        if letters:
+            self._fit.dead_letters.add(letters)
         return True
 
     def _refused(self, parcel: Parcel, receipt: Receipt) -> list[Letter]:

@@ -69,7 +69,8 @@ class Feed:
         place = segment.id, offset
         with self._lock:
             step = self._cache.get(place)
-            if step is None:
+            if step is None or (step.ended and segment.plain and step.end < segment.size):
+                # The end that is kept may be no end any more.
                 step = self._decoded(segment, offset, sessions)
             if step is not None and self._lanes > 1:
                 self._keep(place, step)

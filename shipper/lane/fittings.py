@@ -35,4 +35,4 @@ class Fittings(Struct, frozen=True):
     tell: Tell
     stop: threading.Event
     chance: Callable[[], float]
-    done: Callable[[str, Segment], None]  # (lane, segment): this lane needs it no more
+    done: Callable[[Segment], None]  # this lane needs it no more

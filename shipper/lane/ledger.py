@@ -21,6 +21,10 @@ class Cursor(Struct):
     defects: int = 0
     newest: str | None = None  # event time
 
+    def has_all(self, size: int) -> bool:
+        """Whether a segment of this size is over; at 0 is one that was not to be shipped."""
+        return self.done and (self.offset == 0 or self.offset >= size)
+
 
 class Ledgered(Struct, frozen=True):
     """A segment as the ledger knows it."""

@@ -46,7 +46,7 @@ class Parcel(Struct):
         for end in (block.ends[-1:], [defect.span.end for defect in block.defects[-1:]]):
             progress.offset = max([progress.offset, *end])
         if step.ended:
-            progress.offset, progress.done = max(block.end, progress.offset), True
+            progress.offset, progress.done = max(step.end, progress.offset), True
         if kept.records:
             times = [record.timestamp for record in kept.records[-1:] if record.timestamp]
             progress.newest = max([progress.newest or "", *times]) or None

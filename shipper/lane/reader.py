@@ -32,6 +32,7 @@ class Step(NamedTuple):
     block: Block
     changes: Changes
     ended: bool  # the segment has no more
+    end: int  # where to go on: behind all bytes that were read where it ended
 
 
 class Reader:
@@ -85,7 +86,8 @@ class Reader:
         self._catalog.decoded(self.segment, self._items_end)
         self.position = max(self.position, self._at if ended else block.end)
         self.sessions.join(block.marked.records)
-        return Step(block, self.sessions.take_changes(), ended)
+        go_on = self._at if ended else block.end
+        return Step(block, self.sessions.take_changes(), ended, go_on)
 
     def _remember_framing(self) -> None:
         size = self._decoder.resume - self._items_end

@@ -59,10 +59,14 @@ class Lane:
         self._sequences = known.sequences
         self._courier.restore(known.sink)
         self._at = {segment: cursor.offset for segment, cursor in known.cursors.items()}
-        self._over = {segment for segment, cursor in known.cursors.items() if cursor.done}
-        self._asked: dict[
-            str, tuple[object, ...]
-        ] = {}  # what a segment was like when it had nothing
+        # Where a segment ended; UNKNOWN for one that this lane was not to ship.
+        self._over = {
+            segment: cursor.offset or UNKNOWN
+            for segment, cursor in known.cursors.items()
+            if cursor.done
+        }
+        # What a segment was like when it had nothing.
+        self._asked: dict[str, tuple[object, ...]] = {}
         self._troubled: set[str] = set()  # segments that cannot be read at present
         self._parcel: Parcel | None = None
         self._sent: deque[tuple[Parcel, Future[Receipt | None]]] = deque()
@@ -117,25 +121,45 @@ class Lane:
         cursor = self._cursors.get(segment.id)
         return cursor.offset if cursor else 0
 
+    def is_done(self, segment: Segment) -> bool:
+        """Whether the segment's end, as it is now, is committed."""
+        cursor = self._cursors.get(segment.id)
+        return cursor is not None and cursor.done and self._is_over(segment)
+
+    def behind(self, segment: Segment) -> int:
+        """Give the bytes that may hold something and are not committed, as far as one can say."""
+        asked, at = self._asked.get(segment.id), self.position(segment)
+        if self._is_over(segment) or (asked and asked[:2] == segment.looks[:2]):
+            return max(segment.items_end - at, 0)
+        return max((segment.file_size if segment.size == UNKNOWN else segment.size) - at, 0)
+
     def has_all(self, segment: Segment) -> bool:
         """Whether every item that can be read of the segment now is committed."""
-        asked = segment.id in self._over or not self._unasked(segment)
+        asked = self._is_over(segment) or not self._unasked(segment)
         return asked and self.position(segment) >= segment.items_end
 
     # --- reading ---------------------------------------------------------------------------
 
     def _todo(self) -> list[Segment]:
-        return [each for each in self._fit.feed.catalog.segments() if each.id not in self._over]
+        return [each for each in self._fit.feed.catalog.segments() if not self._is_over(each)]
+
+    def _is_over(self, segment: Segment) -> bool:
+        end = self._over.get(segment.id)
+        if end is None:
+            return False
+        # A server may write on into what had been at its end for long (formats.md 1.9, PS-1098).
+        return not segment.plain or segment.size <= end
 
     def _unasked(self, segment: Segment) -> bool:
-        return self._asked.get(segment.id) != (segment.size, segment.closed, segment.key)
+        return self._asked.get(segment.id) != segment.looks
 
     def _next(self) -> tuple[Segment, Step | None] | None:
         """Find the oldest segment that has something: a step, or None for a loss at its end."""
         for segment in self._todo():
             if not self._unasked(segment):
                 continue
-            state = (segment.size, segment.closed, segment.key)
+            looks = segment.looks
+            self._over.pop(segment.id, None)
             try:
                 at = self._at.get(segment.id, 0)
                 step = self._fit.feed.take(self.name, segment, at, self._sessions)
@@ -152,7 +176,7 @@ class Lane:
             if segment.closed and segment.key is None:
                 self._lose(segment, "truncated_unread")
                 return segment, None
-            self._asked[segment.id] = state
+            self._asked[segment.id] = looks
         return None
 
     def _trouble(self, segment: Segment, error: ShipperError) -> None:
@@ -186,9 +210,9 @@ class Lane:
         for name, count in filtered.items():
             self._fit.tell(Filtered(self._fit.source, self.name, name, count))
         parcel.add(step, kept, sum(filtered.values()))
-        self._at[segment.id] = segment.size if step.ended else block.end
+        self._at[segment.id] = step.end
         if step.ended:
-            self._over.add(segment.id)
+            self._over[segment.id] = step.end
 
     def _begin(self, segment: Segment) -> Parcel:
         """Give the parcel that this segment's steps go into; one of another segment is sent."""
@@ -210,7 +234,7 @@ class Lane:
             lost = Lost(self._fit.source, self.name, segment.id, Span(at, end), reason)
             self._fit.tell(lost)
         parcel.progress.offset, parcel.progress.done = end, True
-        self._over.add(segment.id)
+        self._over[segment.id] = end
 
     # --- delivering ------------------------------------------------------------------------
 
@@ -269,6 +293,6 @@ class Lane:
             cursor.offset, cursor.done = progress.offset, progress.done
             if progress.done:
                 fit.tell(Finished(fit.source, self.name, segment.id, progress.offset))
-                fit.done(self.name, segment)
+                fit.done(segment)
         last = arrived[-1]
         fit.tell(Saved(fit.source, self.name, last.segment.id, last.progress.offset))

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Final
 
 from shipper.decode import Decoder
+from shipper.errors import ShipperError
 from shipper.lane.ledger import Ledgered, Progress
 from shipper.lane.parcel import ledgered
 from shipper.lane.reader import Decoding
@@ -33,7 +34,10 @@ def skipped(
     progress = [Progress(segment, 0, done=True) for segment in gone]
     segments = catalog.segments()
     if start == "end":
-        progress += [_at_the_end(catalog, segment, decoding) for segment in segments]
+        progress += [
+            _at_the_end(catalog, segment, decoding, newest=segment is segments[-1])
+            for segment in segments
+        ]
     elif since is not None:
         for segment, successor in pairwise(segments):
             if "" < successor.first_time <= since:
@@ -41,16 +45,33 @@ def skipped(
     return progress
 
 
-def _at_the_end(catalog: Catalog, segment: Segment, decoding: Decoding) -> Progress:
-    if not segment.live or not segment.plain:
-        return Progress(ledgered(segment), segment.size if segment.plain else 0, done=True)
-    begin = max(segment.size - TAIL_BYTES, 0)
+def _at_the_end(
+    catalog: Catalog, segment: Segment, decoding: Decoding, *, newest: bool
+) -> Progress:
+    size = segment.size
+    if not segment.plain:
+        # The name of an encrypted log may end in its password's id: the newest may still grow.
+        size = _size_of(catalog, segment) if newest or segment.live else 0
+    if size == 0 or (segment.plain and not segment.live):
+        return Progress(ledgered(segment), size, done=True)
+    begin = max(size - TAIL_BYTES, 0)
     decoder = Decoder(decoding.formats, start=begin, options=decoding.options)
     end = begin
     while data := catalog.read(segment, end, TAIL_BYTES):
         end += len(data)
         decoder.feed(data)
     return Progress(ledgered(segment), decoder.resume)
+
+
+def _size_of(catalog: Catalog, segment: Segment) -> int:
+    """Read an archive to where it ends now; 0 where that is not possible."""
+    size = 0
+    try:
+        while data := catalog.read(segment, size, TAIL_BYTES):
+            size += len(data)
+    except ShipperError:  # damaged: the lane that comes to it would tell; none does
+        return 0
+    return size
 
 
 def select_since(since: str, block: Block) -> tuple[Block, dict[str, int]]:

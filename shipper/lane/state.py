@@ -24,56 +24,13 @@ from typing import Any, Final
 import msgspec
 
 from shipper.errors import MisconfiguredError, UnavailableError
+from shipper.lane.database import SCHEMA, connect, place_of, write_anew
 from shipper.lane.ledger import Cursor, LaneState, Ledgered, Loss, Progress
 from shipper.model import Span
 from shipper.refine.sequence import Sequences
 from shipper.refine.sessions import Changes, Who, shared
 
 VERSION: Final = 1
-# Longer than any transaction of ours; only `status` and `verify` read beside the daemon.
-BUSY_SECONDS: Final = 10.0
-
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS segments (
-    id TEXT PRIMARY KEY,
-    path TEXT NOT NULL,
-    first_time TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    closed INTEGER NOT NULL,
-    seen_at REAL NOT NULL
-);
-CREATE TABLE IF NOT EXISTS cursors (
-    lane TEXT NOT NULL,
-    segment TEXT NOT NULL,
-    "offset" INTEGER NOT NULL,
-    done INTEGER NOT NULL,
-    records INTEGER NOT NULL,
-    duplicates INTEGER NOT NULL,
-    refused INTEGER NOT NULL,
-    filtered INTEGER NOT NULL,
-    defects INTEGER NOT NULL,
-    newest TEXT,
-    saved_at REAL NOT NULL,
-    PRIMARY KEY (lane, segment)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS sessions (
-    lane TEXT NOT NULL,
-    connection INTEGER NOT NULL,
-    who TEXT NOT NULL,
-    PRIMARY KEY (lane, connection)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS lanes (lane TEXT PRIMARY KEY, sequences BLOB NOT NULL, sink BLOB);
-CREATE TABLE IF NOT EXISTS losses (
-    lane TEXT NOT NULL,
-    segment TEXT NOT NULL,
-    start INTEGER NOT NULL,
-    "end" INTEGER NOT NULL,
-    reason TEXT NOT NULL,
-    at REAL NOT NULL,
-    PRIMARY KEY (lane, segment, start)
-) WITHOUT ROWID;
-"""
 _SAVE_SEGMENT: Final = (
     "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
     " path = excluded.path, size = max(size, excluded.size), closed = excluded.closed"
@@ -114,17 +71,10 @@ class State:
             if not read_only:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-            self._db = sqlite3.connect(
-                f"file:{path}?mode={'ro' if read_only else 'rw'}",
-                uri=True,
-                timeout=BUSY_SECONDS,
-                isolation_level=None,
-                check_same_thread=False,
-            )
+            self._db = connect(path, "ro" if read_only else "rw")
+            self._file = place_of(path)
             if not read_only:
-                self._db.execute("PRAGMA journal_mode = WAL")
-                self._db.execute("PRAGMA synchronous = FULL")
-                self._db.executescript(_SCHEMA)
+                self._db.executescript(SCHEMA)
         self._check("version", str(VERSION), read_only=read_only)
         if not read_only:
             self._check("instance", instance, read_only=False)
@@ -153,12 +103,35 @@ class State:
 
     # --- writing ---------------------------------------------------------------------------
 
+    def _stand_firm(self) -> None:
+        """See that the file has its name still: what is written into a deleted one is lost.
+
+        Writes it anew where it was deleted, and raises UnavailableError so that this is told.
+        Raises MisconfiguredError where another file has the name: somebody else is at work.
+        """
+        try:
+            if place_of(self._path) == self._file:
+                return
+        except FileNotFoundError:
+            pass
+        else:
+            raise MisconfiguredError(
+                f"the state {self._path} is not the file that this process opened any more: "
+                "is it another daemon's? Stop one of them"
+            )
+        write_anew(self._db, self._path)
+        self._db.close()
+        self._db, self._file = connect(self._path, "rw"), place_of(self._path)
+        raise UnavailableError(f"the state {self._path} was deleted by somebody, and written anew")
+
     def note(self, segments: Sequence[Ledgered], now: float) -> None:
         """Put segments into the ledger, durably. Raises UnavailableError."""
         rows = [(s.id, s.path, s.first_time, s.size, s.closed, now) for s in segments]
-        with self._lock, self._reporting("write"), self._db:
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany(_SAVE_SEGMENT, rows)
+        with self._lock, self._reporting("write"):
+            self._stand_firm()
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._db.executemany(_SAVE_SEGMENT, rows)
 
     def commit(
         self,
@@ -172,6 +145,7 @@ class State:
     ) -> None:
         """Make a lane's progress durable, all or nothing. Raises UnavailableError."""
         with self._lock, self._reporting("write"):
+            self._stand_firm()
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 for each in progress:
@@ -253,6 +227,18 @@ class State:
             Loss(lane, segment, Span(start, end), reason, at)
             for lane, segment, start, end, reason, at in rows
         ]
+
+    def instance(self) -> str:
+        """Give the name of the server that the segments' names were made with."""
+        rows = self._rows("SELECT value FROM meta WHERE key = 'instance'")
+        return str(rows[0][0]) if rows else ""
+
+    def saved_at(self) -> float:
+        """Give the time of the last writing that a lane or the follower did; 0.0 before it."""
+        seen = self._rows(
+            "SELECT max(seen_at) FROM segments UNION SELECT max(saved_at) FROM cursors"
+        )
+        return max((row[0] for row in seen if row[0] is not None), default=0.0)
 
     def lanes(self) -> list[str]:
         """Give the names of the lanes that ever committed."""

@@ -4,8 +4,9 @@
     {"time":"2026-11-26T10:00:19.123Z","level":"warning","event":"detected","source":"db",…}
 
 Texts in notices come from logs and servers: on a console every unsafe character is escaped, and
-JSON is ASCII. One kind of notice gets at most `LINES_MAX` lines in `WINDOW_SECONDS`; the next line
-of its kind says how many were held back. Every message is counted, held back or not.
+JSON is ASCII. One kind of notice about one lane gets at most `LINES_MAX` lines in `WINDOW_SECONDS`,
+so that the storm of one hides no other; the next line of its kind says how many were held back.
+Every message is counted, held back or not.
 """
 
 from __future__ import annotations
@@ -119,9 +120,9 @@ class Log:
         if LEVELS.index(level) < self._least:
             return
         self._count(level)
-        kind = type(notice).__name__ + (
-            f" {notice.detection.rule}" if isinstance(notice, Detected) else ""
-        )
+        kind = f"{type(notice).__name__} {notice.source} {getattr(notice, 'sink', '')}"
+        if isinstance(notice, Detected):
+            kind += f" {notice.detection.rule}"
         with self._lock:
             held_back = self._share(kind)
             if held_back is not None:

@@ -91,13 +91,14 @@ class Catalog:
             if size <= 0 or stream is None:
                 return b""
             segment.lend()
-            closed = segment.closed
+            # Whoever writes the live log may end a member of gzip and begin the next.
+            closed, live = segment.closed, segment.live
         try:
             # Not under the catalogue's lock: a place deep in an archive takes as long as inflating
             # up to it, and whoever polls or reads another segment must not wait for that.
             with segment.reading:
                 data = stream.read(offset, size)
-                whole = not data and (closed or stream.ended)
+                whole = not data and (closed or (stream.ended and not live))
                 # Asked after reading: had the file been written anew before, it would show now.
                 intact = not data or _intact(segment, stream)
         finally:
@@ -165,7 +166,7 @@ class Catalog:
                     segment.take_file(found.path, found.key, found.stream, found.size)
                     return segment.stream
                 if found is not None:
-                    self._finder.set_aside(found)
+                    found.stream.close()  # the next scan asks it: it may be one that nobody knows
             self._lose(segment)  # the next scan may find it under another name
         return segment.stream
 
@@ -178,14 +179,17 @@ class Catalog:
 
     # --- looking ---------------------------------------------------------------------------
 
-    def poll(self) -> bool:
-        """Look at the files; say whether there may be something new to read."""
+    def poll(self, *, thorough: bool = False) -> bool:
+        """Look at the files; say whether there may be something new to read.
+
+        `thorough`: see each file, however long those take that cannot be read.
+        """
         with self.changed:
             now = self._around.clock.monotonic()
             changed = [self._watch(segment, now) for segment in self._segments]
             if self._scan_is_due(now):
                 self._scanned = now
-                changed.append(self._scan(now))
+                changed.append(self._scan(now, thorough=thorough))
             changed += [self._settle(segment, now) for segment in self._segments]
             if self._unnoted:
                 self._note(self._unnoted)
@@ -198,8 +202,10 @@ class Catalog:
 
     def _watch(self, segment: Segment, now: float) -> bool:
         """See whether an open file grew, shrank, or was written anew in place."""
-        if not isinstance(segment.stream, PlainStream):
+        if segment.stream is None:
             return False
+        if not isinstance(segment.stream, PlainStream):
+            return _wrapped_grew(segment, now)
         try:
             size = os.fstat(segment.stream.fileno()).st_size
             if size == segment.size:
@@ -212,6 +218,7 @@ class Catalog:
             return True
         # Shrinking within what held no record: Enterprise before 5.7.21 takes its footer back.
         segment.size, segment.quiet_since, segment.closed = size, now, False
+        segment.file_size = size
         return True
 
     def _replaced(self, segment: Segment, size: int) -> None:
@@ -224,7 +231,8 @@ class Catalog:
     def _lose(self, segment: Segment) -> None:
         self._unnoted.append(segment)
         segment.lose_file()
-        segment.quiet_since = self._around.clock.monotonic()
+        # Not closed: what was renamed between two looks is found again, and is no loss before.
+        segment.quiet_since, segment.closed = self._around.clock.monotonic(), False
         self._scanned = float("-inf")
 
     def _settle(self, segment: Segment, now: float) -> bool:
@@ -254,12 +262,12 @@ class Catalog:
                 return True
         return False
 
-    def _scan(self, now: float) -> bool:
+    def _scan(self, now: float, *, thorough: bool) -> bool:
         """Look at every file that may hold a segment."""
         by_key = {each.key: each for each in self._segments if each.key is not None}
         held, changed, live = set(self._hold.files()), False, None
         followed = self._names.live()
-        for path, stat in self._finder.candidates(self._hold.files()):
+        for path, stat in self._finder.candidates(self._hold.files(), thorough=thorough):
             key = key_of(stat)
             live = key if path == followed else live
             if key in by_key:
@@ -309,6 +317,19 @@ class Catalog:
             changed |= segment.live != is_live
             segment.live = is_live
         return changed
+
+
+def _wrapped_grew(segment: Segment, now: float) -> bool:
+    """See whether there is more of an archive that is still written; what, only reading tells."""
+    try:
+        stat = Path(segment.path).stat()
+    except OSError:
+        return False  # renamed a moment ago; a scan finds its name
+    if key_of(stat) != segment.key or stat.st_size <= segment.file_size:
+        return False
+    segment.file_size, segment.quiet_since = stat.st_size, now
+    segment.size, segment.closed = UNKNOWN, False
+    return True
 
 
 def _intact(segment: Segment, stream: Stream) -> bool:

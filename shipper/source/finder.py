@@ -11,14 +11,21 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from stat import S_ISREG
+from typing import Final, NamedTuple
 
-from shipper.errors import ShipperError
+from shipper.errors import ArchiveError, ShipperError, UsageError
 from shipper.notices import Mended, Trouble
 from shipper.source.base import Surroundings
 from shipper.source.names import Names
 from shipper.source.segment import FileKey, Identify, Identity
 from shipper.source.stream import Stream
+
+# How soon a file is asked again whose password is wrong or whose beginning is damaged, while it
+# does not change: trying may cost a second of a core, and somebody has to do something first.
+REFUSED_SECONDS: Final = 60.0
+# Time for files that turn out so in one look; the live log waits meanwhile. The rest is put off.
+REFUSING_SECONDS: Final = 1.0
 
 OpenStream = Callable[[int, str], Stream]  # (descriptor, path); takes the descriptor over
 
@@ -65,14 +72,19 @@ class Finder:
         self._asked: dict[FileKey, _Asked] = {}
         self._first_seen: dict[FileKey, float] = {}
         self._live: FileKey | None = None  # the file that is followed, as last seen
+        self._refused: dict[FileKey, tuple[int, float, float]] = {}  # size, mtime, when to ask
+        self._left = 0.0  # of REFUSING_SECONDS, in this look
         self._troubles: set[str] = set()
 
-    def candidates(self, held: Iterable[Path]) -> Iterator[tuple[str, os.stat_result]]:
+    def candidates(
+        self, held: Iterable[Path], *, thorough: bool
+    ) -> Iterator[tuple[str, os.stat_result]]:
         """Give every file that may hold a segment; the live log last.
 
         Last, so that what was rotated away a moment ago is found before what took its place.
+        `thorough`: encrypted files that cannot be opened may take as long as they do.
         """
-        self._live = None
+        self._live, self._left = None, float("inf") if thorough else REFUSING_SECONDS
         with suppress(OSError):
             self._live = key_of(Path(self._names.live()).stat())
         for path in (*self._names.older(), *map(str, held), self._names.live()):
@@ -100,7 +112,10 @@ class Finder:
         asked = self._asked.get(key)
         if asked is not None and asked[:2] == asking[:2] and asked.whole >= whole:
             return None
-        if stat.st_size == 0:
+        if stat.st_size == 0 and not S_ISREG(stat.st_mode):
+            self._trouble(path, UsageError(f"{path} is no file, but a pipe, device or folder"))
+            return None
+        if stat.st_size == 0 or self._is_refused(path, key, stat, now):
             return None
         return self._identified(path, stat, asking)
 
@@ -108,17 +123,28 @@ class Finder:
         """Open a file whose segment is known, to see whether it still holds it."""
         return self._identified(path, stat, _Asked(stat.st_size, stat.st_mtime, whole=True))
 
+    def _is_refused(self, path: str, key: FileKey, stat: os.stat_result, now: float) -> bool:
+        refused = self._refused.get(key)
+        if refused is None or refused[:2] != (stat.st_size, stat.st_mtime):
+            return self._left <= 0 and path != self._names.live() and path.endswith(".enc")
+        return now < refused[2]
+
     def _identified(self, path: str, stat: os.stat_result, asking: _Asked) -> Found | None:
-        key, whole = key_of(stat), asking.whole
-        stream = self._open(path)
-        if stream is None:
-            return None
+        key, whole, begun = key_of(stat), asking.whole, self._around.clock.monotonic()
+        stream: Stream | None = None
         try:
+            stream = self._open(path)
             identity = self._identify(stream, path, whole)
         except (OSError, ShipperError) as error:
-            stream.close()
+            if stream is not None:
+                stream.close()
+            if isinstance(error, ArchiveError):
+                now = self._around.clock.monotonic()
+                self._left -= now - begun
+                self._refused[key] = stat.st_size, stat.st_mtime, now + REFUSED_SECONDS
             self._trouble(path, error)
             return None
+        self._refused.pop(key, None)
         self._mended(path)
         if identity is None:
             stream.close()
@@ -126,24 +152,18 @@ class Finder:
             return None
         return Found(path, key, stat.st_size, stat.st_mtime, stream, identity)
 
-    def _open(self, path: str) -> Stream | None:
-        try:
-            # Not blocking: a pipe under a log's name must not stop the shipper.
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except OSError as error:
-            self._trouble(path, error)
-            return None
-        try:
-            return self._open_stream(fd, path)
-        except (OSError, ShipperError) as error:
-            self._trouble(path, error)
-            return None
+    def _open(self, path: str) -> Stream:
+        # Not blocking: a pipe under a log's name must not stop the shipper.
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        return self._open_stream(fd, path)
 
     def _trouble(self, path: str, error: OSError | ShipperError) -> None:
         if path not in self._troubles:
             self._troubles.add(path)
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            self._around.tell(Trouble(self._around.source, "", f"cannot read {path}: {reason}"))
+            text = str(error)  # of ours, which names the file
+            if isinstance(error, OSError):
+                text = f"cannot read {path}: {error.strerror}"
+            self._around.tell(Trouble(self._around.source, "", text))
 
     def _mended(self, path: str) -> None:
         if path in self._troubles:

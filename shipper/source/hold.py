@@ -9,7 +9,7 @@ fs.protected_hardlinks), the open descriptor keeps the bytes as long as this pro
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -31,6 +31,8 @@ class Hold:
         self._bytes_max = bytes_max
         self._source = source
         self._tell = tell
+        # Bytes that some lane has not shipped yet; whoever runs lanes knows better.
+        self.unshipped: Callable[[Segment], int] = self._bytes_of
         self._told: set[str] = set()  # segments whose danger is announced
         # Segment -> its link; read from the folder once, because nobody else changes it.
         self._links: dict[str, Path] = {}
@@ -53,9 +55,11 @@ class Hold:
             held += size
             if held > self._bytes_max:
                 self._let_go(segment)
-                self._announce(segment, size, f"more than {self._bytes_max:,} bytes wait")
-            elif not self._link(segment):
-                self._announce(segment, size, "no hard link: only this process holds it")
+                self._announce(segment, f"more than {self._bytes_max:,} bytes wait")
+            elif not self._link(segment) and segment.closed:
+                # Not before: on another file system that would be each rotation, and lanes that
+                # do their work have shipped all of it by now.
+                self._announce(segment, "no hard link: only this process holds it")
 
     def holds(self, segment: Segment) -> bool:
         """Whether a link keeps the segment's bytes."""
@@ -103,8 +107,9 @@ class Hold:
         for segment in self._links.keys() & set(shipped):
             _remove(self._links.pop(segment))
 
-    def _announce(self, segment: Segment, size: int, why: str) -> None:
-        if segment.id not in self._told:
+    def _announce(self, segment: Segment, why: str) -> None:
+        size = self.unshipped(segment)
+        if size and segment.id not in self._told:
             self._told.add(segment.id)
             self._tell(Endangered(self._source, segment.path, size, why))
 

@@ -57,7 +57,8 @@ class LogNames:
     def older(self) -> list[str]:
         """Give the siblings, the oldest by name first."""
         paths: list[str] = []
-        for folder in {Path(self._path).parent, Path(self._path).resolve().parent}:
+        # Not `Path.resolve`: before 3.13 it raises RuntimeError for a link that leads to itself.
+        for folder in {Path(self._path).parent, Path(os.path.realpath(self._path)).parent}:
             with suppress(OSError), os.scandir(folder) as entries:
                 paths += (each.path for each in entries if self._sibling.fullmatch(each.name))
         return sorted(paths, key=lambda path: (-age_of(path), path))

@@ -30,8 +30,9 @@ KEY_BYTES: Final = 32
 IV_BYTES: Final = 16
 # `openssl enc -pbkdf2` without `-iter`.
 _OPENSSL_ITERATIONS: Final = 10_000
-# The salt is constant for a password id, so a handful of keys serves any number of archives.
-_KEYS_MAX: Final = 64
+# A server keeps the salt of a password id, `openssl enc` makes one for each file: so many archives
+# cost half a second of a core once and not at each look. Some 300 bytes each.
+_KEYS_MAX: Final = 4096
 
 
 class Password(Settings, frozen=True, kw_only=True):
@@ -112,10 +113,12 @@ class Passwords:
             yield settings.default, settings.default_iterations
 
     def _key(self, candidate: _Candidate, salt: bytes) -> Key:
+        if candidate.iterations is None:
+            return derive(candidate.password, salt, None)  # as quick as looking it up
         key = self._keys.get((candidate, salt))
         if key is None:
             if len(self._keys) >= _KEYS_MAX:
-                self._keys.clear()
+                del self._keys[next(iter(self._keys))]  # the one that was made first
             key = self._keys[candidate, salt] = derive(
                 candidate.password, salt, candidate.iterations
             )
@@ -124,12 +127,15 @@ class Passwords:
     def advice(self, password_id: str | None) -> str:
         """Say where a password for such an archive was looked for, for a message."""
         settings = self._settings
+        tried = len(list(self._secrets(password_id)))
         if password_id is None:
-            return "its name has no password id; set passwords.default (or default_file)"
+            wrong = "none of the passwords in by_id and default fits"
+            missing = "set passwords.default (or default_file)"
+            return f"its name has no password id; {wrong if tried else missing}"
         folder = f", {settings.directory}/{password_id}" if settings.directory else ""
         return (
             f"its password id is {password_id}; looked for in passwords.by_id{folder} "
-            "and passwords.default"
+            f"and passwords.default: {'what is there does not fit' if tried else 'not there'}"
         )
 
 

@@ -55,7 +55,7 @@ class SyslogInputSettings(ReceivedSettings, frozen=True, kw_only=True, tag="sysl
             yield "nothing to listen on: set unix, udp, tcp or tls"
         for name, address in (("udp", self.udp), ("tcp", self.tcp), ("tls", self.tls)):
             try:
-                _address(address or ":0")
+                address_of(address or ":0")
             except MisconfiguredError as error:
                 yield f"{name}: {error}"
         given = (self.tls_certificate_file, self.tls_key_file)
@@ -65,7 +65,7 @@ class SyslogInputSettings(ReceivedSettings, frozen=True, kw_only=True, tag="sysl
             yield "tls_certificate_file, tls_key_file and tls_client_ca_file go with tls"
 
 
-def _address(text: str) -> tuple[str, int]:
+def address_of(text: str) -> tuple[str, int]:
     """Read HOST:PORT. Raises MisconfiguredError."""
     match = _ADDRESS.fullmatch(text)
     if match is None or int(match[3]) > 65535:
@@ -113,16 +113,16 @@ def _open_syslog(group: Group, settings: SyslogInputSettings) -> dict[str, int]:
         mode = int(settings.unix_mode, 8)
         group.add(bind_local(group, Path(settings.unix), mode, size))
     if settings.udp is not None:
-        opened["udp"] = bind_udp(group, _address(settings.udp), size)
+        opened["udp"] = bind_udp(group, address_of(settings.udp), size)
     if settings.tcp is not None:
-        opened["tcp"] = Listener(group, limits, _address(settings.tcp))
+        opened["tcp"] = Listener(group, limits, address_of(settings.tcp))
     if settings.tls is not None:
         context = tls_context(
             settings.tls_certificate_file or "",
             settings.tls_key_file or "",
             settings.tls_client_ca_file,
         )
-        opened["tls"] = Listener(group, limits, _address(settings.tls), context)
+        opened["tls"] = Listener(group, limits, address_of(settings.tls), context)
     for endpoint in opened.values():
         group.add(endpoint)
     return {name: endpoint.port for name, endpoint in opened.items()}

@@ -52,6 +52,7 @@ class Segment(Struct, eq=False, kw_only=True):
     stream: Stream | None = None  # open while it is read, and to hold it against deletion
     plain: bool = True  # a wrapped file's size says nothing about its content
     size: int = 0  # plain bytes known to exist, UNKNOWN for a wrapped file
+    file_size: int = 0  # of the file as it is, wrapped or not, when it was looked at
     items_end: int = 0  # end of the last record or defect that was decoded by anybody
     live: bool = False  # the followed name points to it
     closed: bool = False  # no more bytes are expected
@@ -66,9 +67,14 @@ class Segment(Struct, eq=False, kw_only=True):
         """Oldest first: by the name it is followed under, by its content, by its file."""
         return self.live, self.first_time, self.mtime, -age_of(self.path), self.path
 
+    @property
+    def looks(self) -> tuple[object, ...]:
+        """What changes when there may be more to read."""
+        return self.size, self.file_size, self.closed, self.key
+
     def take_file(self, path: str, key: FileKey, stream: Stream, size: int) -> None:
         """Let this file hold the segment's bytes from now on."""
-        self.path, self.key, self.stream = path, key, stream
+        self.path, self.key, self.stream, self.file_size = path, key, stream, size
         self.plain = isinstance(stream, PlainStream)
         self.size = size if self.plain else UNKNOWN
 

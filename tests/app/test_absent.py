@@ -37,3 +37,13 @@ def test_a_server_that_starts_a_little_later_is_no_trouble(tmp_path: Path) -> No
     clock.move(PATIENCE_SECONDS)
     absent.look()
     assert told == []
+
+
+def test_a_log_whose_name_ends_in_its_passwords_id_is_there(tmp_path: Path) -> None:
+    """As the servers name an encrypted log while they write it."""
+    clock, told = FakeClock(), list[Notice]()
+    absent = Absent("main", str(tmp_path / "audit.log"), clock, told.append)
+    (tmp_path / "audit.log.20260101T000000-1.enc").touch()
+    clock.move(PATIENCE_SECONDS)
+    absent.look()
+    assert told == []

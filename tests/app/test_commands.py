@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from app.running import JSONL, configure, daemon, users
+from app.running import FILE, JSONL, configure, daemon, users
 from command import audit_shipper
 from lane.logs import Log, json_row
 from servers import free_port
@@ -68,6 +70,38 @@ def test_check_finds_everything_at_once_and_changes_nothing(tmp_path: Path) -> N
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_check_looks_at_what_is_received(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "main.log")
+    (tmp_path / "plain").write_text("no pipe")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        config = configure(
+            tmp_path,
+            sources=f"{FILE.format(folder=tmp_path, name='main')}, "
+            f"{{type: fifo, name: no-folder, path: {tmp_path}/missing/pipe}}, "
+            f"{{type: fifo, name: no-pipe, path: {tmp_path}/plain}}, "
+            f"{{type: syslog, name: local, unix: {tmp_path}/plain}}, "
+            f"{{type: syslog, name: busy, tcp: '127.0.0.1:{port}', udp: '127.0.0.1:0'}}, "
+            f"{{type: syslog, name: tls, tls: '127.0.0.1:0', "
+            f"tls_certificate_file: {tmp_path}/no.pem, tls_key_file: {tmp_path}/no.key}}",
+            more=f"http: {{host: 127.0.0.1, port: {port}}}",
+        )
+        before = sorted(tmp_path.iterdir())
+        found = audit_shipper("check", "-c", config).stdout.decode().splitlines()
+    assert sorted(tmp_path.iterdir()) == before
+    for finding in (
+        f"source main: {tmp_path}/main.log is a named pipe: make it a source of `type: fifo`",
+        f"source no-folder: the folder {tmp_path}/missing does not exist",
+        f"source no-pipe: {tmp_path}/plain is not a named pipe",
+        f"source local: {tmp_path}/plain is there and no socket",
+        f"source busy: cannot listen on TCP 127.0.0.1:{port}: Address already in use",
+        f"source tls: cannot use the TLS files {tmp_path}/no.pem",
+        f"http: cannot listen on TCP 127.0.0.1:{port}: Address already in use",
+    ):
+        assert [line for line in found if line.startswith(finding)], (finding, found)
+    assert len(found) == 7
+
+
 def test_verify_names_missing_numbers(tmp_path: Path) -> None:
     log = Log(tmp_path / "main.log")
     log.write(5)
@@ -82,6 +116,63 @@ def test_verify_names_missing_numbers(tmp_path: Path) -> None:
     said = verified.stdout.decode()
     assert "main → jsonl: 3 record numbers missing between 1 and 13 of 2026-11-23T10:00:00" in said
     assert said.splitlines()[-1].startswith("NOT complete: 1 segments, 10 records")
+    log.close()
+
+
+def verified(config: Path) -> tuple[int, str]:
+    done = audit_shipper("verify", "-c", config)
+    return done.returncode, done.stdout.decode()
+
+
+def test_verify_and_status_look_at_the_files(tmp_path: Path) -> None:
+    """What the server wrote while no daemon looked is not shipped, whoever saw it."""
+    log = Log(tmp_path / "main.log", "xml")
+    log.write(5)
+    log.write_text(log.footer)  # a clean stop of the server: nothing that anybody misses
+    config = configure(tmp_path)
+    with daemon(config) as running:
+        until(lambda: len(users(tmp_path)) == 5)
+        assert running.stop() == 0, running.log
+    status, said = verified(config)
+    assert status == 0, said
+    before = log.path.stat().st_size
+    log.write(3)
+    more = log.path.stat().st_size - before
+    status, said = verified(config)
+    assert status == 1
+    # The footer, too: it stands before records now.
+    assert f"main → jsonl: {more + len(log.footer):,} bytes are not shipped yet" in said
+    log.rotate_by_size()
+    log.write(2)
+    more += log.path.stat().st_size
+    assert f"{more + len(log.footer):,} bytes are not shipped yet" in verified(config)[1]
+    (lane,) = json.loads(audit_shipper("status", "-c", config, "--json").stdout)[0]["lanes"]
+    assert lane["behind_bytes"] == more + len(log.footer)
+    with daemon(config) as running:
+        until(lambda: users(tmp_path) == log.users())
+        assert running.stop() == 0, running.log
+    status, said = verified(config)
+    assert status == 0, said
+    log.close()
+
+
+def test_verify_does_not_wait_for_a_sink_that_was_taken_away(tmp_path: Path) -> None:
+    log = Log(tmp_path / "main.log")
+    log.write(5)
+    other = f"{{type: jsonl, name: other, path: {tmp_path}/other.jsonl}}"
+    config = configure(tmp_path, sinks=f"{JSONL.format(folder=tmp_path)}, {other}")
+    with daemon(config) as running:
+        until(lambda: len(users(tmp_path)) == len(users(tmp_path, "other")) == 5)
+        assert running.stop() == 0, running.log
+    configure(tmp_path)
+    log.write(5)
+    with daemon(config) as running:
+        until(lambda: len(users(tmp_path)) == 10)
+        assert running.stop() == 0, running.log
+    status, said = verified(config)
+    assert status == 0, said
+    assert "main → other: is in the configuration no more" in said
+    assert audit_shipper("verify", "--state", tmp_path / "state").returncode == 1
     log.close()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from app.disks import fill, remount
-from app.running import FILE, JSONL, configure, daemon, users
+from app.running import FILE, JSONL, SECONDS_MAX, configure, daemon, users
 from command import audit_shipper
 from lane.logs import Log
 from servers import free_port
@@ -157,8 +157,10 @@ def test_two_workers_share_the_sources_and_end_together(tmp_path: Path) -> None:
         assert len(owners) == 2
         assert audit_shipper("run", "-c", config).returncode == 3
         # A worker that dies takes the other one down in order, and whoever supervises sees it.
-        os.kill(int(owners.pop()), signal.SIGKILL)
-        assert running.process.wait(timeout=60) != 0
+        killed = owners.pop().strip()
+        os.kill(int(killed), signal.SIGKILL)
+        assert running.process.wait(timeout=60) == 128 + signal.SIGKILL
+        assert f"ERROR fatal a worker (process {killed}) was ended by SIGKILL" in running.log
     for log in logs.values():
         log.write(5)
         log.close()
@@ -178,7 +180,11 @@ def test_workers_whose_parent_was_killed_keep_others_out(tmp_path: Path) -> None
     try:
         alone = config.with_name("alone.yaml")
         alone.write_text(config.read_text().replace("workers: 2", "workers: 1"))
-        assert audit_shipper("run", "-c", alone).returncode == 3
+        refused = audit_shipper("run", "-c", alone)
+        assert refused.returncode == 3
+        workers = ", ".join(sorted(lock.read_text().strip() for lock in locks))
+        gone = f"workers of process {running.process.pid}, which is gone: {workers}"
+        assert gone in refused.stderr.decode()
     finally:
         for lock in locks:
             os.kill(int(lock.read_text()), signal.SIGTERM)
@@ -200,6 +206,25 @@ def test_standard_input_is_shipped_to_its_end_and_then_the_daemon_ends(tmp_path:
     assert not [path for path in (tmp_path / "state/spool/main").iterdir() if path.stat().st_size]
 
 
+def test_a_reload_after_the_end_of_standard_input_ends_nothing(tmp_path: Path) -> None:
+    log = Log(tmp_path / "main.log")
+    log.write(5)
+    sources = f"{FILE.format(folder=tmp_path, name='main')}, {{type: stdin, name: input}}"
+    config = configure(tmp_path, sources=sources)
+    with daemon(config) as running:  # whose standard input is over at once
+        until(lambda: users(tmp_path) == log.users())
+        for number in range(3):
+            more = f"{{type: jsonl, name: s{number}, path: '{tmp_path}/{{source}}-{number}.jsonl'}}"
+            sinks = f"{JSONL.format(folder=tmp_path)}, {more}"
+            configure(tmp_path, sources=sources, sinks=sinks)
+            running.signal(signal.SIGHUP)
+            log.write(5)
+            until(lambda name=f"main-{number}": users(tmp_path, name) == log.users())
+        assert running.process.poll() is None
+        assert running.stop() == 0
+    log.close()
+
+
 def test_a_state_that_somebody_deletes_under_the_daemon(tmp_path: Path) -> None:
     log = Log(tmp_path / "main.log")
     log.write(10)
@@ -208,13 +233,28 @@ def test_a_state_that_somebody_deletes_under_the_daemon(tmp_path: Path) -> None:
         until(lambda: users(tmp_path) == log.users())
         shutil.rmtree(tmp_path / "state")
         log.write(10)
-        # It must not go on as if it could remember: whatever it says, nothing is lost.
-        until(lambda: len(set(users(tmp_path))) == 20 or running.process.poll() is not None)
-        running.stop()
-    with daemon(config) as running:
-        log.write(1)
-        until(lambda: set(users(tmp_path)) == set(log.users()))
+        running.says(f"the state {tmp_path}/state/main.db was deleted")
+        running.says("can save the position again")
+        until(lambda: users(tmp_path) == log.users())
         assert running.stop() == 0
+    with daemon(config) as running:  # which remembers: nothing comes twice
+        log.write(1)
+        until(lambda: users(tmp_path) == log.users())
+        assert running.stop() == 0
+    log.close()
+
+
+def test_a_state_that_another_one_made_is_not_written_over(tmp_path: Path) -> None:
+    log = Log(tmp_path / "main.log")
+    log.write(10)
+    config = configure(tmp_path)
+    with daemon(config) as running:
+        until(lambda: users(tmp_path) == log.users())
+        shutil.rmtree(tmp_path / "state")
+        with daemon(config) as other:
+            other.says("opened")
+            log.write(10)
+            assert running.process.wait(timeout=SECONDS_MAX) == 3, running.log
     log.close()
 
 
@@ -254,6 +294,23 @@ def test_a_state_on_a_disk_that_becomes_full_and_read_only(tmp_path: Path, disk:
     with daemon(config) as running:
         until(lambda: set(users(tmp_path)) == set(log.users()))
         assert running.stop() == 0, running.log
+    log.close()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="mounting a file system needs root")
+def test_a_state_on_a_disk_that_is_read_only_can_be_looked_at(tmp_path: Path, disk: Path) -> None:
+    log = Log(tmp_path / "main.log")
+    log.write(10)
+    config = configure(tmp_path)
+    config.write_text(config.read_text().replace(f"{tmp_path}/state", f"{disk}/state"))
+    with daemon(config) as running:
+        until(lambda: users(tmp_path) == log.users())
+        assert running.stop() == 0, running.log
+    remount(disk, "ro")
+    looked = audit_shipper("verify", "-c", config)
+    remount(disk, "rw")
+    assert looked.returncode == 0, looked.stderr.decode()
+    assert b"complete: 1 segments, 10 records" in looked.stdout
     log.close()
 
 

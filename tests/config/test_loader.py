@@ -100,6 +100,12 @@ def test_variables_come_from_the_environment_and_can_be_escaped() -> None:
     assert made.outs[0].name == "a-${B}-"
 
 
+def test_a_variable_that_is_no_text_is_a_mistake() -> None:
+    env = {"A": b"/data/\xff/audit.log".decode("utf-8", "surrogateescape")}
+    _, problems = load("outs: [{type: tcp, port: 5, name: '${A}'}]", env)
+    assert problems == ["line 1: A in the environment is not UTF-8"]
+
+
 def test_a_secret_never_stands_in_a_message() -> None:
     _, problems = load("outs: [{type: tcp, port: 5, password: [1, hush]}]")
     assert problems

@@ -50,6 +50,32 @@ def test_a_log_on_a_disk_that_does_not_answer_for_a_while(
     assert len(world.told(Mended)) == 1
 
 
+def test_a_disk_that_does_not_answer_when_a_letter_is_written(
+    world: World, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log(world.log)
+    log.write(1)
+    world.ship()
+    log.write_text("no record\n")
+    log.write(2)
+    real = os.pread
+    failed = []
+
+    def failing(fd: int, size: int, offset: int) -> bytes:
+        if target.deliveries == 2 and len(failed) < 2:  # delivered, and its letter not written
+            failed.append(offset)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(fd, size, offset)
+
+    monkeypatch.setattr(os, "pread", failing)
+    world.ship()
+    assert len(failed) == 2
+    assert target.users == log.users()
+    assert set(target.held.values()) == {1}
+    (letter,) = world.source.dead_letters.read()
+    assert letter.bytes == "no record\n"
+
+
 def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, world: World, target: Target) -> None:
     log = Log(world.log)
     for seconds in (-10 * 86400.0, 86400.0 * 365, -1.0):

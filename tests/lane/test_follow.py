@@ -5,16 +5,20 @@ from __future__ import annotations
 import gzip
 import os
 import threading
+import zlib
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from lane.logs import XML_HEADER, Log, xml_row
+from lane.logs import XML_HEADER, Log, json_row, xml_row
 from lane.world import SETTLE, Target, World
+from source.archives import PASSWORD, openssl
 
 from shipper.model import Span
-from shipper.notices import Endangered, Finished, Lost, Truncated
+from shipper.notices import Endangered, Finished, Lost, Trouble, Truncated
+from shipper.source import passwords
 from shipper.source.gunzip import Gunzip
+from shipper.source.passwords import Key, PasswordSettings, derive
 
 
 @pytest.fixture
@@ -249,6 +253,30 @@ def test_what_is_beyond_the_limit_is_announced_while_it_exists(
     complete(world, target, log)
 
 
+def test_what_is_shipped_is_not_in_danger_where_no_link_can_be_made(
+    tmp_path: Path, target: Target
+) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "held").touch()  # in the way of the folder, as another file system is
+    world = World(tmp_path, [target])
+    log = Log(world.log)
+    for _ in range(2):
+        log.write(3)
+        world.source.catalog.poll()
+        log.rotate_by_size()
+        log.write(1)
+        complete(world, target, log)
+    assert world.told(Endangered) == []
+    log.write(3)
+    log.rotate_by_size()
+    log.write(1)
+    for _ in range(2):  # no lane works, and the time goes by
+        world.clock.move(SETTLE + 1)
+        world.source.catalog.poll()
+    [told] = world.told(Endangered)
+    assert told.path == str(log.path.with_name("audit.log.1"))
+
+
 def test_everything_that_lies_there_comes_oldest_first(world: World, target: Target) -> None:
     log = Log(world.log)
     for _ in range(3):
@@ -480,3 +508,190 @@ def test_a_held_log_that_was_truncated_in_place_waits_for_its_first_record(
     again.settle()
     assert len(target.held) == 3
     assert log.number == 6
+
+
+class GzipWriter:
+    """A server that compresses while it writes, and flushes at each record."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("ab", buffering=0)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+
+    def write(self, numbers: range) -> None:
+        for number in numbers:
+            self._file.write(self._packer.compress(json_row(number).encode()))
+            self._file.write(self._packer.flush(zlib.Z_SYNC_FLUSH))
+
+    def end_member(self) -> None:
+        self._file.write(self._packer.flush())
+        self._begin()
+
+    def close(self) -> None:
+        self.end_member()
+        self._file.close()
+
+
+@pytest.mark.parametrize("name", ["audit.log", "audit.log.20260101T000000-1.gz"])
+def test_an_archive_that_is_still_written_is_followed(
+    world: World, target: Target, name: str
+) -> None:
+    writer = GzipWriter(world.log.with_name(name))
+    for start in (0, 10, 20):
+        writer.write(range(start, start + 10))
+        world.ship()
+        assert target.users == [f"u{number}" for number in range(start + 10)]
+    writer.close()
+    world.settle()
+    assert set(target.held.values()) == {1}
+
+
+def test_a_live_archive_whose_writer_ends_its_members_is_not_at_its_end(
+    tmp_path: Path, world: World, target: Target
+) -> None:
+    writer = GzipWriter(world.log)
+    for start in (0, 10):
+        writer.write(range(start, start + 10))
+        writer.end_member()
+        world.settle()
+        assert target.users == [f"u{number}" for number in range(start + 10)]
+    world.crash()
+    again = World(tmp_path, [target])
+    writer.write(range(20, 30))
+    writer.close()
+    again.settle()
+    assert target.users == [f"u{number}" for number in range(30)]
+
+
+@pytest.mark.parametrize("restart", ["none", "before it is seen", "before it is shipped"])
+def test_a_server_that_writes_on_into_a_shipped_file_is_read_on(
+    tmp_path: Path, restart: str
+) -> None:
+    """Percona's server does after a size rotation and a flush, until 8.0.31 (formats.md 1.9)."""
+    targets = [Target(), Target()]
+    world = World(tmp_path, targets)
+    log = Log(world.log)
+    log.write(10)
+    log.rotate_by_size()
+    log.write(5)
+    world.settle()
+    assert len(world.told(Finished)) == 2
+    rotated = log.path.with_name("audit.log.1")
+    for _ in range(2):
+        if restart == "before it is seen":
+            world.crash()
+        with rotated.open("a") as file:
+            file.write("".join(map(json_row, range(log.number, log.number + 7))))
+        log.number += 7
+        if restart == "before it is shipped":
+            world.clock.move(SETTLE + 1)
+            world.source.catalog.poll()  # which puts it into the ledger
+            world.crash()
+        if restart != "none":
+            world = World(tmp_path, targets, world.clock)
+        world.settle()
+        for target in targets:
+            assert sorted(filter(None, target.users)) == sorted(log.users())
+    assert world.source.remaining() == []
+
+
+def test_a_link_that_leads_to_itself_is_waited_for(world: World, target: Target) -> None:
+    world.log.symlink_to(world.log.name)
+    world.ship()
+    world.log.unlink()
+    log = Log(world.log)
+    log.write(3)
+    complete(world, target, log)
+
+
+def test_a_sink_that_is_added_later_gets_what_still_lies_there(tmp_path: Path) -> None:
+    first, second = Target(), Target()
+    world = World(tmp_path, [first])
+    log = Log(world.log)
+    for _ in range(3):
+        log.write(2)
+        log.rotate_by_size()
+    log.write(2)
+    world.settle()
+    world.crash()
+    log.path.with_name("audit.log.3").unlink()
+    again = World(tmp_path, [first, second], world.clock)
+    again.settle()
+    assert first.users == log.users()
+    assert second.users == log.users()[2:]
+    assert again.told(Lost) == []
+    assert again.source.remaining() == []
+    assert len(again.source.catalog.segments()) == 1
+
+
+def test_archives_with_a_wrong_password_cost_once_and_hold_up_nobody(
+    tmp_path: Path, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets, count = tmp_path / "secrets", 70
+    secrets.mkdir()
+    settings = PasswordSettings(directory=str(secrets))
+    world = World(tmp_path, [target], passwords=settings)
+    made: list[int] = []
+
+    def slow(password: str, salt: bytes, iterations: int | None) -> Key:
+        if iterations is not None:
+            made.append(iterations)
+            world.clock.move(0.4)  # as half a million rounds take
+        return derive(password, salt, iterations)
+
+    monkeypatch.setattr(passwords, "derive", slow)
+    for number in range(count):
+        id_ = f"20260101T000000-{number + 1}"
+        (secrets / id_).write_text('{"password":"wrong","iterations":1000}')
+        archive = openssl(json_row(number).encode(), "-pbkdf2", "-iter", "1000")
+        (world.log.parent / f"audit.log.{id_}.enc").write_bytes(archive)
+    log = Log(world.log)
+    log.number = count
+    log.write(1)
+    world.ship()
+    assert target.users == [f"u{count}"]  # though most archives were not asked yet
+    assert len(made) < 10
+    for _ in range(3 * count):
+        world.clock.move(5)
+        world.ship()
+    assert len(made) == 2 * count  # as Percona's, and as openssl's own
+    told = [notice.detail for notice in world.told(Trouble)]
+    assert len(told) == len(set(told)) == count
+    assert f"{secrets}/20260101T000000-1 and passwords.default: what is there does not" in told[0]
+    assert told[0].count("audit.log.20260101T000000-1.enc") == 1
+    for each in secrets.iterdir():
+        each.write_text(f'{{"password":"{PASSWORD}","iterations":1000}}')
+    for _ in range(3 * count):
+        world.clock.move(5)
+        world.ship()
+    assert sorted(filter(None, target.users)) == sorted(log.users())
+
+
+@pytest.mark.parametrize("name", ["audit.log", "audit.log.20260101T000000-1.gz"])
+def test_a_live_archive_can_be_begun_at_its_end(tmp_path: Path, target: Target, name: str) -> None:
+    (tmp_path / "logs").mkdir()
+    writer = GzipWriter(tmp_path / "logs" / name)
+    writer.write(range(20))
+    (tmp_path / "logs" / "audit.log.9.gz").write_bytes(
+        gzip.compress(json_row(0).replace("u0", "old").encode())
+    )
+    os.utime(tmp_path / "logs" / "audit.log.9.gz", (0, 0))
+    world = World(tmp_path, [target], start="end")
+    world.ship()
+    writer.write(range(20, 30))
+    world.settle()
+    writer.close()
+    assert target.users == [f"u{number}" for number in range(20, 30)]
+
+
+def test_a_pipe_under_a_logs_name_is_told_and_ends_nothing(world: World, target: Target) -> None:
+    os.mkfifo(world.log)
+    world.settle()
+    [told] = world.told(Trouble)
+    assert told.detail == f"{world.log} is no file, but a pipe, device or folder"
+    world.log.unlink()
+    log = Log(world.log)
+    log.write(2)
+    complete(world, target, log)

@@ -20,6 +20,7 @@ from lane.logs import Log
 from lane.world import FaultySink, PackingSink, Target, World, unavailable
 
 from shipper.notices import Lost
+from shipper.source.catalog import SCAN_SECONDS
 
 KINDS = (PackingSink, FaultySink)  # of the sinks into the two targets
 
@@ -109,6 +110,18 @@ class Following(RuleBasedStateMachine):
             with self.log.path.open("r+b") as file:
                 file.truncate(len(data) - len(footer))
             self.log.reopen()
+
+    @rule()
+    def write_on_into_a_rotated_file(self) -> None:
+        """Percona until 8.0.31, shipped or not; and somebody looks before anybody deletes it."""
+        rotated = self.log.path.with_name("audit.log.1")
+        if self.log.path.exists() and rotated.exists():
+            self.finish_part()
+            with rotated.open("a") as file:
+                file.write(self.log.row(self.log.number))
+            self.log.number += 1
+            self.world.clock.move(SCAN_SECONDS)
+            self.world.source.catalog.poll()
 
     # --- others ----------------------------------------------------------------------------
 

@@ -323,3 +323,6 @@ def test_a_letter_that_a_crash_wrote_twice_or_cut_is_read_once(tmp_path: Path) -
     letters.add([letter(10), letter(20)])
     path.write_bytes(path.read_bytes()[:-20])
     assert [each.span[0] for each in letters.read()] == [0, 10]
+    # The delivery is repeated after a crash: its letters do not go on in the line that was cut.
+    letters.add([letter(20), letter(30)])
+    assert [each.span[0] for each in letters.read()] == [0, 10, 20, 30]

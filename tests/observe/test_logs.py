@@ -75,6 +75,17 @@ def test_a_storm_is_held_back_and_counted() -> None:
     assert json.loads(lines[-1])["held_back"] == 1000 - LINES_MAX
 
 
+def test_a_storm_about_one_lane_hides_nothing_of_another() -> None:
+    lines: list[str] = []
+    log = Log(lines.append, FakeClock(), as_json=True)
+    for number in range(1000):
+        log.hear(Trouble("main", "", f"cannot read archive {number}"))
+    log.hear(Trouble("main", "sqlite", "cannot deliver"))
+    log.hear(Trouble("other", "", "cannot read"))
+    told = [(line["source"], line.get("sink")) for line in map(json.loads, lines[LINES_MAX:])]
+    assert told == [("main", "sqlite"), ("other", None)]
+
+
 def test_levels() -> None:
     delivered = Delivered("db", "index", 1, 0, 10, None)
     assert written(delivered) == []
