@@ -60,7 +60,7 @@ class Present:
                 yield from _opened(each, lambda stream: self._segment(stream) == segment.id)
 
     def _segment(self, stream: PlainStream) -> str | None:
-        identity = self._identify(stream, "", True)  # noqa: FBT003
+        identity = self._identify(stream, "", True)  # noqa: FBT003 source.segment.Identify
         return identity.segment if identity else None
 
     def unknown(self, segments: Sequence[Ledgered]) -> list[tuple[str, int]]:

@@ -36,6 +36,10 @@ def _files(directory: Path) -> Iterator[Path]:
     yield from sorted(directory.glob(f"*{_SUFFIX}"))
 
 
+def _letters_of(count: int) -> str:
+    return f"{count:,} letter{'s' if count != 1 else ''}"
+
+
 def _letters(directory: Path) -> Iterator[Letter]:
     for file in _files(directory):
         yield from DeadLetters(file).read()
@@ -89,7 +93,7 @@ def replay(context: click.Context, path: str, sink: str | None) -> None:
         for file in _files(directory):
             left += _replay(file, config, sink)
     if left:
-        click.echo(f"{left:,} letters are still refused", err=True)
+        click.echo(f"{_letters_of(left)} still refused", err=True)
         context.exit(STILL_REFUSED)
 
 
@@ -115,7 +119,7 @@ def _replay(path: Path, config: Config, only: str | None) -> int:
     if delivered:
         _count(path.with_name(path.name.removesuffix(_SUFFIX) + ".db"), config, replayed)
         file.replace([letter for letter in letters if letter.key not in delivered])
-    click.echo(f"{len(delivered):,} letters delivered", err=True)
+    click.echo(f"{_letters_of(len(delivered))} delivered", err=True)
     return len(wanted) - len(delivered)
 
 

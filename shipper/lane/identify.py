@@ -35,7 +35,7 @@ class Identifier:
         self._options = options
         self._instance = instance
 
-    def __call__(self, stream: Stream, path: str, whole: bool) -> Identity | None:  # noqa: FBT001
+    def __call__(self, stream: Stream, path: str, whole: bool) -> Identity | None:  # noqa: FBT001 source.segment.Identify
         """Identify the content; None while its first item is not complete."""
         del path  # the content alone says what it is
         decoder = Decoder(self._formats, options=self._options)

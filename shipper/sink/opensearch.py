@@ -26,17 +26,15 @@ from shipper.model import Block
 from shipper.notices import Mended, Trouble
 from shipper.sink import opensearch_retention as retention
 from shipper.sink.base import Batch, Receipt, Refusal, Surroundings
+from shipper.sink.opensearch_body import Body, fitting, halves
 from shipper.sink.opensearch_check import obstacles
 from shipper.sink.opensearch_package import Package
 from shipper.sink.opensearch_settings import OpenSearchSettings
 from shipper.sink.opensearch_setup import Setup
 from shipper.sink.opensearch_steps import troubles
 from shipper.sink.opensearch_wire import (
-    Body,
     Reading,
     StatusError,
-    fitting,
-    halves,
     judged,
     read,
 )

@@ -20,9 +20,10 @@ from urllib3.exceptions import InsecureRequestWarning
 
 from shipper.clock import Clock
 from shipper.errors import MisconfiguredError, ShipperError, UnavailableError
+from shipper.sink.opensearch_body import Body
 from shipper.sink.opensearch_node import Node
 from shipper.sink.opensearch_settings import Aws, OpenSearchSettings
-from shipper.sink.opensearch_wire import FILTER_PATH, Body, StatusError, judged
+from shipper.sink.opensearch_wire import FILTER_PATH, StatusError, judged
 
 Answered = TypeVar("Answered")
 

@@ -14,7 +14,8 @@ from isal import isal_zlib
 
 from shipper.model import Block
 from shipper.sink.base import Receipt
-from shipper.sink.opensearch_wire import GZIP, Body, Reading, without
+from shipper.sink.opensearch_body import GZIP, Body, without
+from shipper.sink.opensearch_wire import Reading
 
 # An eighth of the bytes for half a microsecond a record; higher levels cost more than they save.
 _LEVEL: Final = 1

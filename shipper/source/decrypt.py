@@ -71,9 +71,9 @@ class Decrypt:
 
 def _cipher(key: bytes, iv: bytes) -> Cipher[CBC]:
     # Loaded where an encrypted file is met: it is a fifth of a daemon's memory.
-    from cryptography.hazmat.primitives.ciphers import Cipher  # noqa: PLC0415
-    from cryptography.hazmat.primitives.ciphers.algorithms import AES256  # noqa: PLC0415
-    from cryptography.hazmat.primitives.ciphers.modes import CBC  # noqa: PLC0415
+    from cryptography.hazmat.primitives.ciphers import Cipher  # noqa: PLC0415 see above
+    from cryptography.hazmat.primitives.ciphers.algorithms import AES256  # noqa: PLC0415 see above
+    from cryptography.hazmat.primitives.ciphers.modes import CBC  # noqa: PLC0415 see above
 
     return Cipher(AES256(key), CBC(iv))
 

@@ -1,8 +1,7 @@
 """Find the files that may hold a segment, and ask each unknown one once what it is.
 
 Identifying means opening, and for an archive decrypting and decompressing its beginning. So what
-was asked is remembered by (device, inode, size, time), also over restarts by whoever keeps
-`known()`.
+was asked is remembered by (device, inode, size, time), for as long as the process lives.
 """
 
 from __future__ import annotations

@@ -61,10 +61,6 @@ class Hold:
                 # do their work have shipped all of it by now.
                 self._announce(segment, "no hard link: only this process holds it")
 
-    def holds(self, segment: Segment) -> bool:
-        """Whether a link keeps the segment's bytes."""
-        return segment.id in self._links
-
     def release(self, segment: Segment) -> None:
         """Give a shipped segment up."""
         self._let_go(segment)

@@ -45,10 +45,10 @@ def test_dead_letters_are_replayed_into_the_index(
     replay = ("dead-letters", "replay", "-c", config)
     still = audit_shipper(*replay)
     assert (still.returncode, len(rig.documents())) == (1, ROWS - 1)
-    assert b"1 letters are still refused" in still.stderr
+    assert b"1 letter still refused" in still.stderr
     rig.server.call("PUT", f"/_ingest/pipeline/{pipeline}", {"processors": []})
     done = audit_shipper(*replay)
-    assert (done.returncode, done.stderr) == (0, b"1 letters delivered\n")
+    assert (done.returncode, done.stderr) == (0, b"1 letter delivered\n")
     assert sorted(hit["_source"]["user"]["name"] for hit in rig.documents()) == sorted(
         f"u{number}" for number in range(ROWS)
     )

@@ -11,14 +11,11 @@ from hypothesis import strategies as st
 
 from shipper.errors import MisconfiguredError, ShipperError, UnavailableError
 from shipper.sink.base import FAILURES, REFUSALS
+from shipper.sink.opensearch_body import Body, fitting, halves, without
 from shipper.sink.opensearch_wire import (
-    Body,
     StatusError,
-    fitting,
-    halves,
     judged,
     read,
-    without,
 )
 
 
