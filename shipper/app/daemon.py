@@ -195,6 +195,8 @@ class Daemon:
 
     def _drain(self) -> list[Remainder]:
         """Ship on until the logs are quiet, or time is up."""
+        if self._ask_again is not None:  # what refused us may take it by now
+            self._begin_anew()
         clock, config = self._clock, self._config
         deadline = clock.monotonic() + config.drain_seconds
         idle_since: float | None = None

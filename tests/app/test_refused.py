@@ -26,13 +26,13 @@ class Refused:
         self._port = free_port()
         self.config = self.configure(self.foreign, seconds=0.3)
 
-    def configure(self, store: Path, *, seconds: float) -> Path:
+    def configure(self, store: Path, *, seconds: float, drain: int = 60) -> Path:
         archive = f"{{type: sqlite, name: archive, path: {store}}}"
         return configure(
             self.folder,
             sinks=f"{JSONL.format(folder=self.folder)}, {archive}",
             more=f"http: {{host: 127.0.0.1, port: {self._port}}}\n"
-            f"refused_retry_seconds: {seconds}\ndrain_seconds: 2",
+            f"refused_retry_seconds: {seconds}\ndrain_seconds: {drain}",
         )
 
     def get(self, path: str) -> str:
@@ -53,6 +53,7 @@ def refused(tmp_path: Path) -> Refused:
 
 
 def test_the_other_targets_and_the_process_live_on(refused: Refused) -> None:
+    refused.configure(refused.foreign, seconds=0.3, drain=2)
     with daemon(refused.config) as running:
         running.says("asked again in 0.3 s")
         refused.log.write(5)
@@ -83,6 +84,18 @@ def test_once_it_is_mended_everything_arrives(refused: Refused, how: str) -> Non
         until(lambda: 'sink="archive"} 1.0' in _up(refused.get("/metrics")))
         assert running.stop() == 0
     assert refused.records(store) > 0
+    refused.log.close()
+
+
+def test_an_end_asks_once_more_instead_of_leaving_what_would_be_taken_now(
+    refused: Refused,
+) -> None:
+    refused.configure(refused.foreign, seconds=60)
+    with daemon(refused.config) as running:
+        running.says("asked again in 60 s")
+        refused.foreign.unlink()
+        assert running.stop() == 0
+    assert refused.records(refused.foreign) == 10
     refused.log.close()
 
 
