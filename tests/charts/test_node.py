@@ -417,8 +417,10 @@ def test_a_shipper_that_cannot_start_does_not_hold_the_server_up(
     running = created(values)
     running.says("/run/secrets/nowhere/password")
     running.await_server()
-    # That much is kubelet's: a container that does not run is not ready, nor is its pod.
-    assert _ready(running)["status"] == "False"
+    # That much is kubelet's: a container that does not run is not ready, nor is its pod. It ran for
+    # a moment, and kubelet says so as late as it likes.
+    not_ready = "the pod is not ready"
+    world.api.processes.until(not_ready, lambda: _ready(running)["status"] == "False")
 
 
 def _ready(running: Pod) -> dict[str, Any]:
