@@ -74,7 +74,8 @@ class Present:
                     stat = Path(path).stat()
                     key = stat.st_dev, stat.st_ino
                     if stat.st_mtime >= self._saved_at and key not in found:
-                        for _ in _opened(path, self._is_new):
+                        for stream in _opened(path, self._is_new):
+                            stream.close()
                             found[key] = path, stat.st_size
         return list(found.values())
 

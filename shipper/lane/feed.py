@@ -19,7 +19,7 @@ from itertools import islice
 from typing import Final
 
 from shipper.clock import Clock
-from shipper.errors import ShipperError
+from shipper.errors import ArchiveError
 from shipper.lane.reader import Decoding, Reader, Step
 from shipper.model import Block
 from shipper.refine.sessions import Sessions, Who
@@ -30,7 +30,7 @@ from shipper.source.segment import Segment
 # that differ by one delivery.
 CACHE_BLOCKS: Final = 8
 # How long a lane waits for one that stands still, a part of it regained with each block: a lane
-# that posts 4 MiB (32 blocks) at a time does stand. What this comes to: a target that takes less
+# that waits for two requests of 1.5 MiB does stand. What this comes to: a target that takes less
 # than 8 MiB/s holds up nobody for longer; its lane is left behind, and decodes for itself.
 PATIENCE_SECONDS: Final = 1.0
 _REGAINED: Final = 1 / 64
@@ -88,12 +88,13 @@ class Feed:
     def again(
         self, segment: Segment, start: int, end: int, sessions: Mapping[int, Who]
     ) -> Iterator[Block]:
-        """Give the blocks of a range once more, aside from the lanes, as far as it can be read.
+        """Give the blocks of a range once more, aside from the lanes, as far as they are there.
 
-        `start` is an item border, `sessions` are those open there.
+        `start` is an item border, `sessions` are those open there. Raises UnavailableError where
+        a disk does not answer.
         """
         reader = Reader(self.catalog, segment, start, Sessions(sessions), self._decoding)
-        with suppress(ShipperError):
+        with suppress(ArchiveError):  # no waiting brings those bytes back
             while reader.position < end and (step := reader.step()) is not None:
                 yield step.block
                 if step.ended:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from lane.logs import Log
-from lane.world import Target, World
+from lane.world import PackingSink, Target, World
 
 from shipper.notices import Mended, Trouble
 
@@ -74,6 +74,31 @@ def test_a_disk_that_does_not_answer_when_a_letter_is_written(
     assert set(target.held.values()) == {1}
     (letter,) = world.source.dead_letters.read()
     assert letter.bytes == "no record\n"
+
+
+def test_a_disk_that_does_not_answer_when_a_refused_record_is_read_again(
+    tmp_path: Path, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its letter waits for the record: without it, nobody could deliver it later."""
+    world = World(tmp_path, [target], kinds=[PackingSink])
+    log = Log(world.log)
+    world.sinks[0].refuse = lambda record: record.user == "u1"
+    log.write(3)
+    real = os.pread
+    failed = []
+
+    def failing(fd: int, size: int, offset: int) -> bytes:
+        if target.deliveries and len(failed) < 2:
+            failed.append(offset)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(fd, size, offset)
+
+    monkeypatch.setattr(os, "pread", failing)
+    world.ship()
+    assert len(failed) == 2
+    (letter,) = world.source.dead_letters.read()
+    assert (letter.audit_record().user, letter.document) == ("u1", None)
+    assert target.users == ["u0", "u2"]
 
 
 def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, world: World, target: Target) -> None:

@@ -6,6 +6,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,15 +71,6 @@ class OpenSearchRig(Rig):
         self.server.call("DELETE", f"/_component_template/{self.base}*", ok=(200, 404))
 
 
-@contextmanager
-def opensearch(_folder: Path) -> Iterator[OpenSearchRig]:
-    rig = OpenSearchRig(shared("core"))
-    try:
-        yield rig
-    finally:
-        rig.remove()
-
-
 class PackedSink(OpenSearchSink):
     """The sink with every batch packed beforehand, as a lane does."""
 
@@ -94,9 +86,12 @@ class PackedRig(OpenSearchRig):
 
 
 @contextmanager
-def opensearch_packed(_folder: Path) -> Iterator[OpenSearchRig]:
-    rig = PackedRig(shared("core"))
+def opensearch(_folder: Path, kind: type[OpenSearchRig] = OpenSearchRig) -> Iterator[OpenSearchRig]:
+    rig = kind(shared("core"))
     try:
         yield rig
     finally:
         rig.remove()
+
+
+opensearch_packed = partial(opensearch, kind=PackedRig)
