@@ -27,7 +27,14 @@ from shipper.decode.mariadb_row import (
     split_row,
 )
 from shipper.decode.mariadb_tail import Tail, read_tail, repeated_tail
-from shipper.decode.mariadb_text import CUT_MAX, CUT_MIN, Client, client, unescape
+from shipper.decode.mariadb_text import (
+    CUT_MAX,
+    CUT_MIN,
+    Client,
+    client,
+    unescape,
+    unescape_column,
+)
 from shipper.errors import MalformedError
 from shipper.model import AuditRecord
 
@@ -101,25 +108,12 @@ class MariaDb:
         Time, session and what stands around a statement repeat from row to row.
         """
         times, seconds, sessions, tails = self._times, self._seconds, self._sessions, self._tails
+        rows = _parted(lines)
+        texts = [text for _, _, _, text in rows if text is not None]
+        statements = iter(unescape_column(texts))
         records = []
-        for line in lines:
-            text, sqltext, rest, place = "", None, len(line), line.find(",QUERY,")
-            if place < 0:
-                tail = line.split(",", 6)[-1]
-                place = rest - len(tail) - 1
-            else:
-                opened, closed = line.index(",'", place + 7) + 2, line.rindex("'")
-                if closed < opened:
-                    raise ValueError(line)
-                text, tail = line[opened:closed], line[place + 1 : opened] + line[closed:]
-                sqltext, rest = unescape(text), rest - len(text)
-            head, _, query = line[:place].rpartition(",")
+        for head, query, tail, text in rows:
             time, session = head.split(",", 1)
-            if not query.isdecimal() or len(query) > _DIGITS or rest > _SHORT:
-                raise ValueError(line)
-            if not line.isascii():
-                session, tail = _utf8(session), _utf8(tail)
-                sqltext = sqltext and _utf8(sqltext)
             aurora = time.isdecimal()
             timestamp = f"{seconds[time[:-6]]}.{time[-6:]}Z" if aurora else times[time]
             user, host, ip, connection, own = sessions[session]
@@ -128,8 +122,11 @@ class MariaDb:
             extra["query_id"] = int(query)
             if said:
                 extra.update(said)
-            if CUT_MIN <= len(text) <= CUT_MAX:
-                extra["maybe_truncated"] = ["sqltext"]
+            sqltext = None
+            if text is not None:
+                sqltext = next(statements)
+                if CUT_MIN <= len(text) <= CUT_MAX:
+                    extra["maybe_truncated"] = ["sqltext"]
             # fmt: off
             records.append(AuditRecord(
                 name, None, timestamp, None, connection, code, sqltext, user, host, None, ip,
@@ -190,6 +187,33 @@ class MariaDb:
             format=AURORA if _AURORA_CLOCK.fullmatch(row.time) else RDS if said.rds else NAME,
             extra=extra,
         )
+
+
+# Columns up to the query id, that id, what stands around a statement, and the statement.
+_Parted = tuple[str, str, str, str | None]
+
+
+def _parted(lines: list[str]) -> list[_Parted]:
+    """Take rows without commas in their names apart; ValueError where `careful` should look."""
+    rows: list[_Parted] = []
+    for line in lines:
+        text, rest, place = None, len(line), line.find(",QUERY,")
+        if place < 0:
+            tail = line.split(",", 6)[-1]
+            place = rest - len(tail) - 1
+        else:
+            opened, closed = line.index(",'", place + 7) + 2, line.rindex("'")
+            if closed < opened:
+                raise ValueError(line)
+            text, tail = line[opened:closed], line[place + 1 : opened] + line[closed:]
+            rest -= len(text)
+        head, _, query = line[:place].rpartition(",")
+        if not query.isdecimal() or len(query) > _DIGITS or rest > _SHORT:
+            raise ValueError(line)
+        if not line.isascii():
+            head, tail = _utf8(head), _utf8(tail)
+        rows.append((head, query, tail, text))
+    return rows
 
 
 def _connection_id(text: str) -> int:

@@ -9,7 +9,10 @@ for different things, so one reader serves all.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
+
+import msgspec
 
 _ESCAPES: Final = (("\\n", "\n"), ("\\t", "\t"), ("\\r", "\r"), ("\\b", "\b"), ("\\f", "\f"))
 _PAIR: Final = "\\\\"
@@ -48,6 +51,36 @@ def _unescape(text: str) -> str:
             break
         plain = plain.replace(escape, char)
     return plain
+
+
+_texts: Final = msgspec.json.Decoder(list[str]).decode
+_SEPARATOR: Final = "\0"  # no text of a row holds it, or the number of texts will tell
+# What JSON reads otherwise than this module: these stay as they are, or end a text.
+_NOT_AS_JSON: Final = ("\\u", "\\/", '\\"')
+
+
+def unescape_column(texts: Sequence[str]) -> list[str]:
+    """Decode and unescape the statements of many rows, which show their bytes as Latin-1.
+
+    Without its escaped single quotes a text is the inside of a JSON text, but for few escapes: one
+    call reads all in a third of the time. Raises ValueError as `unescape` does, and for what is not
+    UTF-8.
+    """
+    joined = _SEPARATOR.join(texts)
+    plain = joined.replace("\\'", "'")
+    if len(joined) - len(plain) == joined.count("'") and not _is_odd(plain):
+        json = plain.replace('"', '\\"').replace(_SEPARATOR, '","')
+        try:
+            found = _texts(f'["{json}"]'.encode("latin-1"))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            found = []  # a text that is none, or holds raw control characters
+        if len(found) == len(texts):
+            return found
+    return [unescape(text).encode("latin-1").decode() for text in texts]
+
+
+def _is_odd(plain: str) -> bool:
+    return any(escape in plain for escape in _NOT_AS_JSON)
 
 
 class Client(NamedTuple):
