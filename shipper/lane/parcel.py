@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 from msgspec import Struct
 
@@ -25,6 +27,8 @@ class Parcel(Struct):
     changes: Changes
     sequences: bytes = b""  # as of the last block
     size: int = 0  # plain bytes of the log
+    records: int = 0  # in them, before any filter
+    filtered: dict[str, int] = {}  # how many of those each filter took
     # Where the sink packs: then the blocks have no records, and the sessions that were open at
     # `start` are there to read them again.
     package: Package | None = None
@@ -35,12 +39,15 @@ class Parcel(Struct):
         """Begin an empty parcel at `offset`."""
         return cls(segment, offset, [], Progress(ledgered(segment), offset), Changes())
 
-    def add(self, step: Step, kept: Block, filtered: int) -> None:
-        """Add a step; `kept` is what the lane's filters left of its block."""
+    def add(self, step: Step, kept: Block, filtered: Mapping[str, int]) -> None:
+        """Add a step; `kept` is what the lane's filters left of its block, `filtered` the rest."""
         block, progress = step.block, self.progress
         self.changes.add(step.changes)
         self.size += block.end - block.start
-        progress.filtered += filtered
+        self.records += len(block.records)
+        for name, count in filtered.items():
+            self.filtered[name] = self.filtered.get(name, 0) + count
+            progress.filtered += count
         progress.defects += len(block.defects)
         # The position is the end of an item: framing behind it may be taken back by the server.
         for end in (block.ends[-1:], [defect.span.end for defect in block.defects[-1:]]):

@@ -194,22 +194,10 @@ class Lane:
         parcel = self._begin(segment)
         if step is None:
             return
-        block = step.block
-        self._fit.tell(
-            Taken(
-                self._fit.source,
-                self.name,
-                len(block.records),
-                len(block.defects),
-                block.end - block.start,
-            )
-        )
         step.changes.apply(self._sessions)
-        self._sequences.see(block.records)
-        kept, filtered = self._select(block)
-        for name, count in filtered.items():
-            self._fit.tell(Filtered(self._fit.source, self.name, name, count))
-        parcel.add(step, kept, sum(filtered.values()))
+        self._sequences.see(step.block.records)
+        kept, filtered = self._select(step.block)
+        parcel.add(step, kept, filtered)
         self._at[segment.id] = step.end
         if step.ended:
             self._over[segment.id] = step.end
@@ -244,6 +232,7 @@ class Lane:
         if parcel is None or not parcel.moved:
             return
         parcel.seal(self._sequences)
+        self._tell_taken(parcel)
         future: Future[Receipt | None] = Future()
         if not parcel.blocks:
             future.set_result(Receipt(0))
@@ -254,6 +243,13 @@ class Lane:
         else:
             future.set_result(self._courier.deliver(parcel))
         self._sent.append((parcel, future))
+
+    def _tell_taken(self, parcel: Parcel) -> None:
+        """Tell what was read: once a parcel, as telling costs as much as filtering a block."""
+        fit, defects = self._fit, parcel.progress.defects
+        fit.tell(Taken(fit.source, self.name, parcel.records, defects, parcel.size))
+        for name, count in parcel.filtered.items():
+            fit.tell(Filtered(fit.source, self.name, name, count))
 
     def _collect(self, *, everything: bool, at_least: int = 0) -> None:
         """Commit what arrived, in order; wait for `at_least` parcels, or for all."""

@@ -74,6 +74,9 @@ class Metrics:
             for name, family in PIPELINE.items()
             if name not in PULLED
         }
+        # Kept, as the library's own look-up takes a lock and makes text of each label. All label
+        # sets are closed, or those of the configuration.
+        self._children: dict[tuple[str, tuple[str, ...]], Any] = {}
         # Memory, processor time, open files: read from /proc at each scrape.
         ProcessCollector(registry=self.registry)
         self.registry.register(AuditCollector(self._pulls.audited))
@@ -101,8 +104,11 @@ class Metrics:
         self.reloaded(good=True)
 
     def _get(self, name: str, *labels: str) -> Any:
-        family = self._families[name]
-        return family.labels(*labels) if labels else family
+        child = self._children.get((name, labels))
+        if child is None:
+            family = self._families[name]
+            child = self._children[name, labels] = family.labels(*labels) if labels else family
+        return child
 
     def expect(self, source: str, sink: str) -> None:
         """Show everything about a lane at 0, before it begins, and when it begins again."""
