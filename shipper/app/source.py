@@ -17,6 +17,7 @@ from shipper.clock import Clock
 from shipper.config import Config, name_of
 from shipper.errors import ShipperError, UnavailableError
 from shipper.lane.dead_letters import DeadLetters
+from shipper.lane.deliver import StatefulSink
 from shipper.lane.feed import Feed
 from shipper.lane.fittings import Fittings, select_all
 from shipper.lane.parcel import ledgered
@@ -80,12 +81,16 @@ class RunningSource:
         parts = self._input
         self._leftovers = Leftovers(parts.spool, parts.identify, parts.around)
         self.catalog = self._open_catalog()
-        self._feed = Feed(self.catalog, self._decoding, len(sinks), clock)
         path = settings.path if isinstance(settings, FileSettings) else None
         self._absent = Absent(self.name, path, clock, tell)
         around_sinks = SinkSurroundings(clock, tell, config.instance, self.name)
         self._sinks = [make(each, around_sinks) for each in sinks]
-        self._begin([name_of(each) for each in sinks])
+        names = [name_of(each) for each in sinks]
+        counting = [
+            n for n, s in zip(names, self._sinks, strict=True) if isinstance(s, StatefulSink)
+        ]
+        self._feed = Feed(self.catalog, self._decoding, names, clock, counting)
+        self._begin(names)
         self.lanes = [
             self._lane(each, sink, first=index == 0)
             for index, (each, sink) in enumerate(zip(sinks, self._sinks, strict=True))

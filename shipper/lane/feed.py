@@ -5,14 +5,15 @@ each other find blocks in a small cache. Back-pressure is not asking.
 
 Lanes that are close stay close: decoding a block again may cost a lane more than all else that it
 does with it, and one interpreter runs them all. So who is ahead waits for who would lose a block,
-but not for long: a target that is slow or dead holds up nobody else.
+but not for long: a target that is slow or dead holds up nobody else. And lanes that work in memory
+alone follow the others: who encodes a block has it in the processor's cache if it decoded it.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from itertools import islice
@@ -20,7 +21,7 @@ from typing import Final
 
 from shipper.clock import Clock
 from shipper.errors import ArchiveError
-from shipper.lane.reader import Decoding, Reader, Step
+from shipper.lane.reader import PIECE_BYTES, Decoding, Reader, Step
 from shipper.model import Block
 from shipper.refine.sessions import Sessions, Who
 from shipper.source.catalog import Catalog
@@ -37,25 +38,40 @@ _REGAINED: Final = 1 / 64
 # How long a lane may take to begin: it loads its client library, and asks its target for what is
 # there. Half a second on a machine that is not busy.
 BEGIN_SECONDS: Final = 5.0
+# How long a follower waits for a lane that leads and stands still, once each time it does: it may
+# wait for an answer.
+FOLLOW_SECONDS: Final = 0.25
+# A lane so far behind will not come soon: as much as the cache may hold.
+_NEAR_BYTES: Final = CACHE_BLOCKS * PIECE_BYTES
 _ENDED: Final = -1  # the place behind the last block of a segment
 
 
 class Feed:
     """Gives steps by place. Thread-safe."""
 
-    def __init__(self, catalog: Catalog, decoding: Decoding, lanes: int, clock: Clock) -> None:
-        """`lanes`: how many will ask; one alone needs no cache."""
+    def __init__(
+        self,
+        catalog: Catalog,
+        decoding: Decoding,
+        lanes: Collection[str],
+        clock: Clock,
+        followers: Collection[str] = (),
+    ) -> None:
+        """`lanes` will ask; one alone needs no cache. `followers` are those that only count."""
         self._clock = clock
         self.catalog = catalog
         self._decoding = decoding
-        self._lanes = lanes
+        self._lanes = len(lanes)
+        self._followers = frozenset(followers)
+        # Lanes that found something when they asked last, or have not asked yet.
+        self._leading = set(lanes) - self._followers
         self._lock = threading.Lock()
         self._moved = threading.Condition(self._lock)
         self._places: dict[str, tuple[str, int]] = {}  # of lanes that have begun: what comes next
         self._link = ("", 0), ("", 0)  # an end of a segment, and where the first lane went from it
         self._awaited: frozenset[tuple[str, int]] = frozenset()  # places to be left by all lanes
         self._patience = PATIENCE_SECONDS
-        self._begin_seconds = BEGIN_SECONDS if lanes > 1 else 0.0
+        self._begin_seconds = BEGIN_SECONDS if len(lanes) > 1 else 0.0
         self._cache: OrderedDict[tuple[str, int], Step] = OrderedDict()
         self._readers: list[Reader] = []  # latest used last, at most one a lane
 
@@ -83,6 +99,8 @@ class Feed:
                 if before is None or (self._awaited and not self._needed(self._awaited)):
                     self._awaited = frozenset()
                     self._moved.notify_all()
+            if lane not in self._followers:
+                self._lead(lane, step)
             return step
 
     def again(
@@ -123,6 +141,8 @@ class Feed:
         """
         with self._lock:
             place = self._at(lane)
+            if lane in self._followers:
+                self._follow(place)
             # Of a lane that begins, it is not known whether it needs what is there: likely so.
             if place is None or place in self._cache or len(self._cache) < CACHE_BLOCKS:
                 return
@@ -140,6 +160,39 @@ class Feed:
             if not moved:
                 for other in [other for other in self._places if self._at(other) == oldest]:
                     del self._places[other]
+
+    def _lead(self, lane: str, step: Step | None) -> None:
+        if step is None:
+            self._leading.discard(lane)
+        else:
+            self._leading.add(lane)
+        if step is None or self._is_rich():
+            self._moved.notify_all()
+
+    def _follow(self, place: tuple[str, int] | None) -> None:
+        """Let lanes that are about to decode what is at `place` do so, and some blocks more."""
+        if place in self._cache or not self._is_led(place):
+            return
+        ready = self._moved.wait_for(
+            lambda: self._is_rich(place) or not self._is_led(place), FOLLOW_SECONDS
+        )
+        if not ready:
+            self._leading.clear()  # until they move again
+
+    def _is_rich(self, place: tuple[str, int] | None = None) -> bool:
+        """Say whether there are enough blocks to be worth a turn of whoever needs `place`."""
+        enough = len(self._cache) >= CACHE_BLOCKS // 2
+        return enough and (place is None or place in self._cache)
+
+    def _is_led(self, place: tuple[str, int] | None) -> bool:
+        return any(self._is_near(self._at(lane), place) for lane in self._leading)
+
+    def _is_near(self, other: tuple[str, int] | None, place: tuple[str, int] | None) -> bool:
+        """Say whether a lane that comes to `other` next will be at `place` soon."""
+        if other is None or place is None:
+            return True  # it begins: likely so
+        behind = place[1] - other[1]
+        return other[0] == place[0] and other[1] != _ENDED and 0 <= behind <= _NEAR_BYTES
 
     def _all_began(self) -> bool:
         return not self._begin_seconds or len(self._places) == self._lanes
@@ -163,6 +216,7 @@ class Feed:
         with self._lock:
             self._begin_seconds = 0.0
             self._places.clear()
+            self._leading.clear()
             self._moved.notify_all()
 
     def _reader_at(self, segment: Segment, offset: int, sessions: Mapping[int, Who]) -> Reader:

@@ -7,12 +7,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lane.logs import Log
 from lane.world import FaultySink, Target, World
 
 import shipper.lane.feed as feed_module
+from shipper.lane.feed import Feed
 from shipper.lane.reader import Reader, Step
 from shipper.notices import Saved
 from shipper.sink import Batch, Receipt
@@ -35,6 +37,28 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             taken.append(begin)
         return found
 
+    monkeypatch.setattr(Reader, "step", counted)
+    return taken
+
+
+@pytest.fixture
+def decoders(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The lanes that decoded a block, each time."""
+    taken: list[str] = []
+    take, step = Feed.take, Reader.step
+    asking = threading.local()
+
+    def named(feed: Feed, lane: str, *arguments: Any) -> Step | None:
+        asking.lane = lane
+        return take(feed, lane, *arguments)
+
+    def counted(reader: Reader) -> Step | None:
+        found = step(reader)
+        if found is not None and found.block.records:
+            taken.append(asking.lane)
+        return found
+
+    monkeypatch.setattr(Feed, "take", named)
     monkeypatch.setattr(Reader, "step", counted)
     return taken
 
@@ -85,23 +109,24 @@ def test_each_block_is_decoded_once(
 
 
 def test_a_block_is_let_go_when_all_lanes_have_it(tmp_path: Path) -> None:
+    others = _kept()  # of worlds before this one, which the collector of cycles has not met yet
     world = World(tmp_path, [Target(), Target()])
     Log(world.log).write(ROWS // 5)
     ahead, behind = world.source.lanes
     world.source.catalog.poll()
     ahead.turn()
     ahead.turn()
-    assert _kept() == 2
+    assert len(_kept() - others) == 2
     behind.turn()
-    assert _kept() == 1
+    assert len(_kept() - others) == 1
     world.ship()
-    assert _kept() == 0
+    assert not _kept() - others
 
 
-def _kept() -> int:
-    """Blocks of the log that are alive."""
-    kept = [each for each in gc.get_objects() if isinstance(each, Step) and each.block.records]
-    return len(kept)
+def _kept() -> set[int]:
+    """Blocks of any log that are alive, by where they are."""
+    steps = [each for each in gc.get_objects() if isinstance(each, Step)]
+    return {id(each.block) for each in steps if each.block.records}
 
 
 def test_a_lane_that_begins_late_finds_the_others_waiting(
@@ -219,3 +244,42 @@ def test_a_delivery_in_which_something_was_found_is_committed_at_once(tmp_path: 
     world.ship()
     assert len(world.told(Saved)) >= sink.target.deliveries > 10
     assert not sink.urgent
+
+
+def test_a_lane_that_only_counts_follows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoders: list[str]
+) -> None:
+    """Blocks are decoded by the lane that encodes them."""
+    patience(monkeypatch, LONG)
+    monkeypatch.setattr(feed_module, "FOLLOW_SECONDS", LONG)
+    world = World(tmp_path, [Target(), Target()], kinds=[Counting, FaultySink])
+    log = Log(world.log)
+    log.write(ROWS)
+    with running(world):
+        until(lambda: world.source.idle)
+    assert set(decoders) == {world.source.lanes[1].name}
+    counting = world.sinks[0]
+    assert isinstance(counting, Counting)
+    assert counting.count == ROWS
+
+
+def test_a_lane_that_stands_still_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patience(monkeypatch, SHORT)
+    monkeypatch.setattr(feed_module, "FOLLOW_SECONDS", SHORT)
+    world = World(tmp_path, [Target(), Target()], kinds=[Counting, FaultySink])
+    Log(world.log).write(ROWS)
+    mended = threading.Event()
+
+    def dead(_batch: Batch) -> None:
+        mended.wait(LONG)
+
+    world.sinks[1].before = [dead]
+    counting = world.sinks[0]
+    assert isinstance(counting, Counting)
+    with running(world):
+        until(lambda: counting.count == ROWS)
+        assert not world.sinks[1].target.users
+        mended.set()
+        until(lambda: world.source.idle)
