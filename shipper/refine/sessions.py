@@ -121,13 +121,16 @@ class Sessions:
         number = record.connection_id
         if number is None:
             return
-        if number + REORDERED_IDS_MAX < self._highest:
+        if number > self._highest:
+            self._highest = number
+        elif number + REORDERED_IDS_MAX < self._highest:
             self._forget()
-        self._highest = max(self._highest, number)
-        who = _KNOWN[_FIELDS(record)]
-        self._open.pop(number, None)
-        self._open[number] = self._changes.sessions[number] = who
-        if len(self._open) > SESSIONS_MAX:
+            self._highest = number
+        opened = self._open
+        if number in opened:
+            del opened[number]
+        opened[number] = self._changes.sessions[number] = _KNOWN[_FIELDS(record)]
+        if len(opened) > SESSIONS_MAX:
             # Some at once: finding the oldest of a dict walks over all that went before.
             for oldest in list(islice(self._open, 1 + SESSIONS_MAX // 100)):
                 self._end(oldest)
