@@ -59,6 +59,7 @@ _SYNTAX: Final = Syntax(
     field_or_empty="<{name}(?:>{value}</{name}>|/>)",
     empty="<{name}/>",
     text="[^<]*+",
+    run=r"(?:\n(?! *+<(?:SQLTEXT>|/)).*+)*+",
     rest="",
     rest_percona=r"(?:\n  .*+)++",
     end=r"\n *+</AUDIT_RECORD>\n",

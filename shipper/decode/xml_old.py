@@ -61,6 +61,7 @@ _SYNTAX: Final = Syntax(
     field_or_empty='{name}="{value}"',
     empty="",
     text='[^"]*+',
+    run="",
     rest="[^>]*+(?<=/)",
     rest_percona="",
     end=r">\n",

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from itertools import accumulate, chain
+from itertools import accumulate
+from operator import add, itemgetter
 from typing import Any, Final
 
 from shipper.decode.base import Decoded, Format
@@ -72,15 +73,12 @@ class BlockReader:
         reader = self._reader(text)
         rows = reader.rows.findall(text)
         lengths = [len(row[WHOLE]) for row in rows]
-        if sum(lengths) == len(text):
-            edges = list(accumulate(lengths, initial=offset))
-            starts, ends = edges[:-1], edges[1:]
-        else:  # blanks lie between records: every other edge begins one
-            pairs = chain.from_iterable((len(row[WHOLE]), len(row[BLANKS])) for row in rows)
-            edges = list(accumulate(pairs, initial=offset))
-            starts, ends = edges[:-1:2], edges[1::2]
-        if edges[-1] != offset + len(text):
+        blanks = map(len, map(itemgetter(BLANKS), rows))
+        steps = lengths if sum(lengths) == len(text) else map(add, lengths, blanks)
+        starts = list(accumulate(steps, initial=offset))
+        if starts.pop() != offset + len(text):
             return None
+        ends = list(map(add, starts, lengths))
         try:
             return Decoded(self._records(reader, rows), starts, ends)
         except (MalformedError, UnicodeDecodeError):

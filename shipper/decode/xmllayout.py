@@ -22,6 +22,9 @@ class Syntax(NamedTuple):
     field_or_empty: str  # NEW has a form of its own for an empty field
     empty: str
     text: str  # an escaped value
+    # Fields of any name up to SQLTEXT or the end, but in audit_log's layout; "" where it costs less
+    # to name them.
+    run: str
     # Everything after SQLTEXT, and the same in audit_log's layout, where that costs less than to
     # name the fields. What it takes in is read field by field when it is met for the first time.
     rest: str
@@ -96,9 +99,6 @@ def compiled(syntax: Syntax, layout: Layout) -> tuple[re.Pattern[str], re.Patter
     """
     # audit_log has one indentation, and no short form of empty fields.
     indent = "\n  " if layout.percona else "\n *+"
-    # Possessive where it may be: such a group does not go back when it fails behind a repetition
-    # like that of the blanks, in Python before 3.11.5 (gh-106052).
-    may = "?+" if layout.percona else "?"
     template = indent + (syntax.field if layout.percona else syntax.field_or_empty)
     values = {
         "NAME": '[0-9A-Za-z][^"<>]*+',  # as `start` of OLD demands
@@ -116,16 +116,19 @@ def compiled(syntax: Syntax, layout: Layout) -> tuple[re.Pattern[str], re.Patter
         patterns = []
         for field in fields.split():
             pattern = template.format(name=field.removesuffix("?"), value=syntax.text)
-            patterns.append(f"(?:{pattern}){may}" if field.endswith("?") else pattern)
+            # A choice of nothing costs half of what a repetition does.
+            patterns.append(f"(?:{pattern}|)" if field.endswith("?") else pattern)
         return "".join(patterns)
 
-    after = (layout.percona and syntax.rest_percona) or syntax.rest or run(layout.after)
+    any_run = "" if layout.percona else syntax.run
+    between = any_run or run(layout.between)
+    after = (layout.percona and syntax.rest_percona) or syntax.rest or any_run or run(layout.after)
     statement = value("SQLTEXT").replace("SQLTEXT", "(S)QLTEXT", 1)
-    no_text = f"(?:{indent}{syntax.empty.format(name='SQLTEXT')}){may}" if syntax.empty else ""
+    no_text = f"(?:{indent}{syntax.empty.format(name='SQLTEXT')}|)" if syntax.empty else ""
     record = (
         f"{syntax.begin}{''.join(map(value, layout.head))}"
         f"({run(layout.before)}){value('CONNECTION_ID')}"
-        f"({run(layout.between)}{no_text})(?:{statement}){may}"
+        f"({between}{no_text})(?:{statement}|)"
         f"({after}){syntax.end}"
     )
     row = f"({record}|{syntax.other})([ \t\r\n]*+)"
