@@ -258,3 +258,14 @@ def test_a_number_beyond_64_bits_is_written_as_it_was(tmp_path: Path) -> None:
         kind, _, name = target.partition(":")
         shipped = audit_shipper("ship", tmp_path / "log", "--to", f"{kind}:{tmp_path / name}")
         assert b": 1 record shipped" in shipped.stderr
+
+
+@pytest.mark.parametrize("field", ["connection_id", "status"])
+def test_a_number_that_no_store_can_hold_stops_nothing(tmp_path: Path, field: str) -> None:
+    sample = SAMPLES / "enterprise-json/enterprise_8.0.20_json_oneline.json"
+    good = next(line for line in sample.read_bytes().splitlines() if b'"connect"' in line)
+    bad = re.sub(rb'"%b": [0-9]+' % field.encode(), b'"%b": %d' % (field.encode(), 2**64 - 1), good)
+    log = tmp_path / "audit.log"
+    log.write_bytes(b"[\n" + bad + b"\n" + good + b"\n")
+    shipped = audit_shipper("ship", log, "--to", f"sqlite:{tmp_path}/a.db")
+    assert (shipped.returncode, shipped.stderr.count(b"1 record shipped, 1 range")) == (1, 1)
