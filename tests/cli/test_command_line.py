@@ -241,6 +241,17 @@ def test_the_whole_way_with_the_store_from_the_environment(tmp_path: Path) -> No
     assert orjson.loads(everything.stdout)["attempts"] == 3
 
 
+def test_failed_logins_without_a_readable_time_are_in_every_report(tmp_path: Path) -> None:
+    log, store = tmp_path / "audit.log", f"sqlite:{tmp_path}/a.db"
+    log.write_bytes(b"Mon 3 Sep,db1,bob,web1,3,0,FAILED_CONNECT,,,1045\n")
+    assert audit_shipper("ship", log, "--to", store).returncode == 0
+    for since in (("--since", "1h"), ("--all",)):
+        report = ("report", "failed-logins", "--store", store, *since)
+        found = orjson.loads(audit_shipper(*report, "--json").stdout)
+        assert (found["attempts"], found["without_time"], found["newest"]) == (1, 1, "")
+        assert b"1 attempt without a readable time: counted" in audit_shipper(*report).stdout
+
+
 def test_a_report_from_a_file_that_is_no_store_is_no_report(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     result = audit_shipper("report", "failed-logins", "--store", f"sqlite:{tmp_path}/empty")
