@@ -57,7 +57,7 @@ def open_store(store: str) -> Store:
 
 def open_target(target: str) -> RememberingSink:
     """Open what `ship --to` names, ready for delivery; makes what is missing."""
-    return _prepared(target, setup="auto") if is_url(target) else open_sink(target)
+    return _prepared(target, setup="auto") if is_url(target) else open_sink(target, FORM)
 
 
 def secret(name: str) -> str:

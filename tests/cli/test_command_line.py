@@ -48,7 +48,8 @@ def test_decode_exits_with_1_where_something_could_not_be_read() -> None:
         (("decode", "--timezone", "Mars/Base", "-"), "not a time zone"),
         (("ship", "-"), "Missing option '--to'"),
         (("ship", "-", "--to", "sqlite:x"), "cannot ship -: only a file"),
-        (("ship", __file__, "--to", "kafka:x"), "write sqlite:PATH or jsonl:PATH"),
+        (("ship", "/usr", "--to", "sqlite:x"), "cannot ship /usr: it is a folder"),
+        (("ship", __file__, "--to", "kafka:x"), "sqlite:PATH, jsonl:PATH or mysql://USER@"),
         (("report", "failed-logins", "--store", "sqlite:/no/audit.db"), "there is no store"),
         (("report", "failed-logins", "--since", "1h", "--all"), "contradict each other"),
     ],
@@ -250,6 +251,32 @@ def test_failed_logins_without_a_readable_time_are_in_every_report(tmp_path: Pat
         found = orjson.loads(audit_shipper(*report, "--json").stdout)
         assert (found["attempts"], found["without_time"], found["newest"]) == (1, 1, "")
         assert b"1 attempt without a readable time: counted" in audit_shipper(*report).stdout
+
+
+@pytest.mark.parametrize("final", [(), ("--final",)])
+def test_what_is_no_audit_log_is_told(tmp_path: Path, final: tuple[str, ...]) -> None:
+    log = tmp_path / "error.log"
+    log.write_bytes(b"2026-11-23T10:00:00.000000Z 0 [System] [MY-010931] [Server] ready\n" * 3)
+    shipped = audit_shipper("ship", log, *final, "--to", f"sqlite:{tmp_path}/a.db")
+    assert shipped.returncode == (1 if final else 4)
+    assert b"begins a known record: is it an audit log?" in shipped.stderr
+
+
+def test_half_a_record_is_not_called_no_audit_log(tmp_path: Path) -> None:
+    log = tmp_path / "audit.log"
+    log.write_bytes(GOOD[:200])
+    shipped = audit_shipper("ship", log, "--to", f"sqlite:{tmp_path}/a.db")
+    assert shipped.returncode == 4
+    assert b"is it an audit log?" not in shipped.stderr
+
+
+def test_a_store_of_what_could_not_be_read_is_not_called_unused(tmp_path: Path) -> None:
+    log, store = tmp_path / "audit.log", f"sqlite:{tmp_path}/a.db"
+    log.write_bytes(b"garbage\n")
+    shipped = audit_shipper("ship", log, "--final", "--to", store)
+    assert b"0 records shipped, 1 range could not be read" in shipped.stderr
+    page = audit_shipper("report", "failed-logins", "--all", "--store", store).stdout
+    assert b"or nothing that could be" in page
 
 
 def test_a_report_from_a_file_that_is_no_store_is_no_report(tmp_path: Path) -> None:
