@@ -6,6 +6,7 @@ import gzip
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from command import audit_shipper
+from command import SECONDS_MAX, audit_shipper
 from conftest import SAMPLES
 
 GOOD = (
@@ -22,6 +23,8 @@ GOOD = (
     b'"priv_user":"","os_login":"","proxy_user":"","host":"h","ip":"10.2.8.14","db":""}}\n'
 )
 
+DECODE = [sys.executable, "-m", "shipper", "decode"]
+
 
 def test_decode_reads_files_and_standard_input(tmp_path: Path) -> None:
     log = tmp_path / "audit.log"
@@ -29,6 +32,43 @@ def test_decode_reads_files_and_standard_input(tmp_path: Path) -> None:
     result = audit_shipper("decode", log, "-", stdin=GOOD % b"stdin")
     assert [orjson.loads(line)["user"] for line in result.stdout.splitlines()] == ["file", "stdin"]
     assert (result.returncode, result.stderr) == (0, b"")
+
+
+def test_standard_input_is_read_from_where_it_stands(tmp_path: Path) -> None:
+    """A descriptor is enough: no name is opened again, which may be forbidden, or impossible."""
+    log = tmp_path / "audit.log"
+    log.write_bytes(GOOD % b"one" + GOOD % b"two")
+    ours, theirs = socket.socketpair()
+    with ours, theirs, log.open("rb") as file:
+        file.seek(len(GOOD % b"one"))
+        ours.sendall(GOOD % b"two")
+        ours.shutdown(socket.SHUT_WR)
+        for stdin in (file, theirs):
+            result = subprocess.run(
+                [*DECODE, "-"], stdin=stdin, stdout=subprocess.PIPE, check=True, timeout=SECONDS_MAX
+            )
+            assert [orjson.loads(line)["user"] for line in result.stdout.splitlines()] == ["two"]
+
+
+@pytest.mark.parametrize(
+    ("closed", "status", "says"),
+    [
+        ("<&-", 2, b"cannot read standard input at byte 0: Bad file descriptor"),
+        (">&-", 2, b"cannot write to standard output: Bad file descriptor"),
+        ("2>&-", 1, b""),
+    ],
+)
+def test_a_descriptor_that_is_closed_is_told(closed: str, status: int, says: bytes) -> None:
+    result = subprocess.run(
+        ["sh", "-c", f"{' '.join(DECODE)} - {closed}"],
+        input=b"garbage\n",
+        capture_output=True,
+        check=False,
+        timeout=SECONDS_MAX,
+    )
+    assert result.returncode == status
+    assert says in result.stderr
+    assert b"Traceback" not in result.stderr
 
 
 def test_decode_exits_with_1_where_something_could_not_be_read() -> None:
