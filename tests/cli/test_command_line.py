@@ -92,6 +92,8 @@ def test_decode_exits_with_1_where_something_could_not_be_read() -> None:
         (("ship", __file__, "--to", "kafka:x"), "sqlite:PATH, jsonl:PATH or mysql://USER@"),
         (("report", "failed-logins", "--store", "sqlite:/no/audit.db"), "there is no store"),
         (("report", "failed-logins", "--since", "1h", "--all"), "contradict each other"),
+        (("report", "failed-logins", "--html", "x", "--json"), "without --json and --by"),
+        (("report", "failed-logins", "--html", "x", "--by", "user"), "without --json and --by"),
     ],
 )
 def test_misuse_exits_with_2_and_says_what_is_wrong(arguments: tuple[str, ...], says: str) -> None:
@@ -347,3 +349,20 @@ def test_a_number_that_no_store_can_hold_stops_nothing(tmp_path: Path, field: st
     log.write_bytes(b"[\n" + bad + b"\n" + good + b"\n")
     shipped = audit_shipper("ship", log, "--to", f"sqlite:{tmp_path}/a.db")
     assert (shipped.returncode, shipped.stderr.count(b"1 record shipped, 1 range")) == (1, 1)
+
+
+@pytest.mark.parametrize("name", ["it's.log", "two words.log", "$(false) `false`.log"])
+def test_make_run_takes_a_log_of_any_name(tmp_path: Path, name: str) -> None:
+    log = tmp_path / name
+    log.write_bytes(GOOD % b"bob")
+    of_make = str(log).replace("$", "$$")
+    variables = (f"BIN={Path(sys.executable).parent}", f"LOG={of_make}", f"STORE={tmp_path}/a.db")
+    result = subprocess.run(
+        ["make", "-o", "setup", "run", *variables],  # -o: the environment is there
+        cwd=SAMPLES.parents[1],
+        env={**os.environ, "MAKEFLAGS": ""},
+        capture_output=True,
+        check=False,
+        timeout=SECONDS_MAX,
+    )
+    assert (result.returncode, result.stdout[:14]) == (0, b"1 failed login"), result.stderr
