@@ -31,9 +31,11 @@ $(VENV)/.ready: pyproject.toml constraints.txt tests/make-venv
 	tests/make-venv $(PYTHON) $(VENV)
 	@touch $@
 
+# By the environment: in the text of the command, a quote in a file's name would end it.
+run: export LOGS := $(LOG)
 run: setup
 	@mkdir -p build
-	@set -- $(LOG); [ ! -e "$(LOG)" ] || set -- "$(LOG)"; \
+	@set -- $$LOGS; [ ! -e "$$LOGS" ] || set -- "$$LOGS"; \
 		$(BIN)/audit-shipper ship "$$@" --to "sqlite:$(STORE)" || case $$? in 1|4) ;; *) exit 1;; esac
 	@$(BIN)/audit-shipper report failed-logins --store "sqlite:$(STORE)" --all
 

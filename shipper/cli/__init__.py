@@ -11,6 +11,7 @@ import click
 from shipper import __version__, heap
 from shipper.app import ANSWERED
 from shipper.cli.lazy import lazy_group
+from shipper.cli.output import stand_in
 from shipper.cli.status import INTERRUPTED, MISUSE, complain, status_of
 from shipper.errors import ShipperError
 
@@ -39,6 +40,7 @@ def main() -> None:
         # Until the daemon can answer them. By default they would end it in the middle of starting,
         # and as process 1 of a container it would never see them.
         signal.pthread_sigmask(signal.SIG_BLOCK, ANSWERED)
+    stand_in()
     heap.keep()
     try:
         sys.exit(cli(standalone_mode=False))  # a command's own status, or None for 0

@@ -23,7 +23,7 @@ from shipper.document.flat import flat
 from shipper.errors import ArchiveError, UsageError
 from shipper.model import Block
 from shipper.refine.sessions import Sessions
-from shipper.source.file import Log, open_log
+from shipper.source.file import Log, open_input, open_log
 from shipper.terminal import printable, safe_json, storable
 
 Render = Callable[[Block], bytes]
@@ -72,7 +72,7 @@ def decode(
 
 
 def _opened(name: str) -> Log:
-    return open_log(Path("/dev/stdin" if name == "-" else name))
+    return open_input() if name == "-" else open_log(Path(name))
 
 
 def _blocks(log: Log, decoder: Decoder) -> Iterator[Block]:

@@ -87,6 +87,8 @@ def failed_logins(  # noqa: PLR0913 one argument for each option
     """
     if since is not None and everything:
         raise click.UsageError("--since and --all contradict each other")
+    if page is not None and (as_json or by):
+        raise click.UsageError("--html is the whole report as a page: without --json and --by")
     start = None if everything else _start(since or SINCE, datetime.now(UTC))
     options = {"burst_attempts": burst_attempts, "burst_window_seconds": burst_window}
     with closing(open_store(store)) as opened:

@@ -23,8 +23,10 @@ from rich.text import Text
 from shipper.cli.options import decoding, reading
 from shipper.cli.status import DEFECTS, MISUSE, UNFINISHED, Status, complain
 from shipper.cli.stores import open_target
+from shipper.decode import Decoder
 from shipper.errors import UsageError
 from shipper.lane.ship import OneShot, Shipped
+from shipper.model import Reason
 from shipper.source.file import open_log
 from shipper.terminal import printable
 
@@ -32,6 +34,8 @@ _NO_FILE: Final = (
     "cannot ship {}: only a file can be asked for again after a crash. Save what comes to a file, "
     "or let the daemon read it (a source of type stdin or fifo)"
 )
+_FOLDER: Final = "cannot ship {}: it is a folder. Name the files in it"
+_NO_LOG: Final = ". Nothing in it begins a known record: is it an audit log?"
 
 
 @click.command()
@@ -88,7 +92,10 @@ def ship(  # noqa: PLR0913 one argument for each option
             with status.going_on(), _progress(console, name) as tell:
                 shipped = shipping.ship(Path(name), tell)
                 status.take(_status(shipped, final=final))
-                console.print(Text(_summary(shipped, final=final)), highlight=False, soft_wrap=True)
+                said = _summary(shipped, final=final)
+                if not shipped.seen and (shipped.defects or shipped.left > 0):
+                    said += _looks_like_no_log(shipped, Decoder(formats, options=options))
+                console.print(Text(said), highlight=False, soft_wrap=True)
     context.exit(status.value)
 
 
@@ -96,7 +103,7 @@ def _readable(name: str, status: Status) -> bool:
     """Say whether a file can be opened: where none can, no store is made for nothing."""
     try:
         if name == "-" or (Path(name).exists() and not Path(name).is_file()):
-            complain(UsageError(_NO_FILE.format(name)))
+            complain(UsageError((_FOLDER if Path(name).is_dir() else _NO_FILE).format(name)))
         else:
             open_log(Path(name)).close()
             return True
@@ -120,7 +127,7 @@ def _summary(shipped: Shipped, *, final: bool) -> str:
     parts = [f"{name}: {shipped.records:,} record{plural} shipped"]
     if shipped.seen > shipped.records:
         parts.append(f"{shipped.seen - shipped.records:,} were there")
-    if not shipped.seen and shipped.done:
+    if not shipped.seen and not shipped.defects and shipped.done:
         parts = [f"{name}: nothing new"]
     if shipped.defects:
         ranges = "1 range" if shipped.defects == 1 else f"{shipped.defects:,} ranges"
@@ -135,6 +142,14 @@ def _summary(shipped: Shipped, *, final: bool) -> str:
     if shipped.cut_short:
         parts.append("the archive ends in its middle" + ("" if final else ": it may still grow"))
     return ", ".join(parts)
+
+
+def _looks_like_no_log(shipped: Shipped, decoder: Decoder) -> str:
+    """Ask whether it is a log, where no record of it was read and its first bytes begin none."""
+    with closing(open_log(shipped.path)) as log:
+        blocks = [decoder.feed(next(log.pieces(), b"")), decoder.finish()]
+    reasons = {defect.reason for block in blocks for defect in block.defects}
+    return _NO_LOG if reasons == {Reason.FOREIGN} else ""
 
 
 @contextmanager

@@ -29,11 +29,11 @@ class Store(Protocol):
     """A store that reports can be made from."""
 
     def failed_logins(self, since: str | None = None) -> Iterator[FailedLoginRow]:
-        """Give the rows of the failed-login report in order of time."""
+        """Give the rows of the failed-login report in order of time, those without one first."""
         ...
 
     def newest(self) -> str | None:
-        """Give the time of the newest record, RFC 3339 UTC; None where there is none."""
+        """Give the time of the newest record, RFC 3339 UTC; "" unknown, None: no records."""
         ...
 
     def close(self) -> None:
@@ -57,7 +57,7 @@ def open_store(store: str) -> Store:
 
 def open_target(target: str) -> RememberingSink:
     """Open what `ship --to` names, ready for delivery; makes what is missing."""
-    return _prepared(target, setup="auto") if is_url(target) else open_sink(target)
+    return _prepared(target, setup="auto") if is_url(target) else open_sink(target, FORM)
 
 
 def secret(name: str) -> str:

@@ -70,8 +70,8 @@ _MEMBERS: Final = {
     "query": "sqltext",
     "sql_command": "command_class",
 }
-# What fits an unsigned 64-bit column: the largest connection id there can be.
-_NUMBER_MAX: Final = 2**64 - 1
+# As `model.Number`: a larger one would stop every target that keeps numbers in a column.
+_NUMBER_MAX: Final = 2**63 - 1
 
 
 def array_record(fields: dict[str, Any], format_: str, clock: Mapping[str, str]) -> AuditRecord:
@@ -157,6 +157,6 @@ def _number(fields: dict[str, Any], key: str) -> int | None:
     value = fields.pop(key, None)
     if value is None:
         return None
-    if type(value) is int and abs(value) <= _NUMBER_MAX:  # a bool is an int as well
+    if type(value) is int and -_NUMBER_MAX - 1 <= value <= _NUMBER_MAX:  # a bool is an int as well
         return value
     raise MalformedError(f"{key} is not a number of 64 bits")

@@ -56,8 +56,8 @@ _ROW: Final = (
 )
 _ROWS: Final = re.compile(_ROW + r"[^\n]{1,1000}+)\n)")
 _ROWS_CRLF: Final = re.compile(_ROW + r"[^\r\n]{1,1000}+)\r\n)")
-# Without quotes inside, and nothing that may be the RECORD of a row that interrupts this one.
-_TAIL: Final = re.compile(r'"((?![0-9]+_)[^"]*+)"')
+# Nothing that may be the RECORD of a row that interrupts this one: no quote inside begins one then.
+_TAIL: Final = re.compile(r'"((?![0-9]+_)(?:[^"]++|"")*+)"')
 
 
 class PerconaCsv:
@@ -205,7 +205,7 @@ def _tail(tail: str) -> list[str]:
     values = _TAIL.findall(tail)
     if tail != ",".join(f'"{value}"' for value in values):
         raise ValueError(tail)
-    return values
+    return [value.replace('""', '"') for value in values]
 
 
 def _status_end(data: Data, at: int) -> int:

@@ -15,9 +15,9 @@
      "probes": {"count": 2, "first": …, "last": …, "by_source": {…}}}
 
 Keys are always there and in this order, but for the tables that nobody asked for. `newest` is the
-store's newest record of any kind; `older` counts failed logins before `since`, where there are none
-after it. A user "" is none. `lower_bounds` names the numbers that
-are at least so large; `other` holds the groups beyond the limits of `groups.py`.
+store's newest record of any kind, "" where none of them has a readable time; `older` counts failed
+logins before `since`, where there are none after it. A user "" is none. `lower_bounds` names the
+numbers that are at least so large; `other` holds the groups beyond the limits of `groups.py`.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ class Beyond(Struct, frozen=True):
     A report of the last day is empty as well where nothing was shipped for two.
     """
 
-    newest: str | None  # time of its newest record of any kind; None: it has none
+    newest: str | None  # time of its newest record of any kind; "": unknown; None: it has none
     older: int | None = None  # failed logins before `since`; None: not counted, because some came
     older_last: str | None = None  # the last of those
 

@@ -63,7 +63,11 @@ def probes(found: Probes) -> str:
 def beyond(found: Beyond) -> list[str]:
     """Say what a store without failed logins does hold."""
     if found.newest is None:
-        return ["The store holds no records at all: nothing was shipped to it."]
+        return [
+            "The store holds no records: nothing was shipped to it, or nothing that could be read."
+        ]
+    if not found.newest:
+        return ["None of its records has a readable time."]
     said = [f"Its newest record is of {_moment(found.newest)}."]
     if found.older:
         last = f", the last of {_moment(found.older_last)}" if found.older_last else ""
@@ -72,7 +76,7 @@ def beyond(found: Beyond) -> list[str]:
 
 
 def _moment(time: str) -> str:
-    return f"{printable(time[:10])} {printable(time[11:19])} UTC" if time else "an unknown time"
+    return f"{printable(time[:10])} {printable(time[11:19])} UTC"
 
 
 def limits(report: FailedLoginReport) -> list[str]:
@@ -92,7 +96,10 @@ def limits(report: FailedLoginReport) -> list[str]:
         )
     if report.without_time:
         attempts = plural(report.without_time, "attempt")
-        notes.append(f"{attempts} without a readable time: in no burst and no time range.")
+        notes.append(
+            f"{attempts} without a readable time: counted whatever the time looked at, in no burst "
+            "and no time range."
+        )
     if report.jumps_back:
         places = plural(report.jumps_back, "place")
         notes.append(f"Time jumps back at {places}: a burst across one is seen in parts.")

@@ -60,16 +60,16 @@ def make_sink(settings: SinkSettings, surroundings: Surroundings | None = None) 
     return kind.make(settings, surroundings or Surroundings())
 
 
-def open_sink(target: str) -> RememberingSink:
-    """Open `KIND:PATH`, ready for delivery.
+def open_sink(target: str, *others: str) -> RememberingSink:
+    """Open `KIND:PATH`, ready for delivery; `others` are forms that the caller knows besides.
 
     Raises UsageError for an unknown kind, UnavailableError or MisconfiguredError where it cannot
     be opened.
     """
     kind, colon, path = target.partition(":")
     if kind not in _BY_PATH or not colon or not path:
-        known = " or ".join(f"{kind}:PATH" for kind in _BY_PATH)
-        raise UsageError(f"cannot ship to {target!r}: write {known}")
+        *known, last = (*(f"{kind}:PATH" for kind in _BY_PATH), *others)
+        raise UsageError(f"cannot ship to {target!r}: write {', '.join(known)} or {last}")
     settings: Any = SINKS[kind].settings
     sink: Any = SINKS[kind].make(settings(path=path), Surroundings())
     sink.prepare()

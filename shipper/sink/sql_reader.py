@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import func, select
-
 from shipper.sink.sql import SqlStore
-from shipper.sink.sql_tables import SERVER, FailedLoginRow, failed_logins
+from shipper.sink.sql_tables import SERVER, FailedLoginRow, failed_logins, newest
 
 
 class SqlReader:
@@ -20,20 +18,20 @@ class SqlReader:
     def failed_logins(self, since: str | None = None) -> Iterator[FailedLoginRow]:
         """Give (at, user, host, ip, status, format, name) of failed logins in order of time.
 
-        `since` is RFC 3339 UTC, inclusive. Streams: any number of rows in little memory.
+        `since` is RFC 3339 UTC, inclusive; what has no readable time is always there. Streams: any
+        number of rows in little memory.
         """
-        query = failed_logins(SERVER, since)
-        with self._store.reporting("read") as engine, engine.connect() as connection:
-            for row in connection.execution_options(yield_per=1000).execute(query):
-                at, user, host, ip, status, format_, name = row
-                yield at or None, user, host, ip, status, format_ or "", name or ""
+        for query in failed_logins(SERVER, since):
+            with self._store.reporting("read") as engine, engine.connect() as connection:
+                for row in connection.execution_options(yield_per=1000).execute(query):
+                    at, user, host, ip, status, format_, name = row
+                    yield at or None, user, host, ip, status, format_ or "", name or ""
 
     def newest(self) -> str | None:
-        """Give the time of the newest record, RFC 3339 UTC; None where there is none."""
-        query = select(func.max(SERVER.records.c.at))
+        """Give the time of the newest record, RFC 3339 UTC; "" unknown, None: no records."""
         with self._store.reporting("read") as engine, engine.connect() as connection:
-            newest: str | None = connection.scalar(query)
-            return newest
+            found = map(connection.scalar, newest(SERVER))
+            return next((time for time in found if time is not None), None)
 
     def close(self) -> None:
         """Close all connections."""

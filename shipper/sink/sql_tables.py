@@ -1,4 +1,4 @@
-"""The tables of every SQL store, and the one query of the failed-login report.
+"""The tables of every SQL store, and the queries of the failed-login report.
 
 `audit_data(id, info JSON)` is the article's table; `info` is `{"audit_record": {…}}` in Percona's
 shape for every input format. The columns beside it are the same in all stores, only their origin
@@ -19,6 +19,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
+    ColumnElement,
     Computed,
     Index,
     Integer,
@@ -28,6 +29,8 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    func,
+    literal,
     select,
 )
 from sqlalchemy.sql import quoted_name
@@ -162,12 +165,27 @@ SERVER: Final = _server()  # MySQL and MariaDB
 
 def failed_logins(
     tables: Tables, since: str | None
-) -> Select[str | None, str | None, str | None, str | None, int, str, str]:
-    """Select failed logins in order of time; `since` is RFC 3339 UTC, inclusive."""
+) -> list[Select[str | None, str | None, str | None, str | None, int, str, str]]:
+    """Select failed logins in order of time, one query after the other.
+
+    `since` is RFC 3339 UTC, inclusive. What has no readable time comes first, whatever `since` is:
+    who asks for the last day must not miss it. Two queries, because each reads the index.
+    """
     c = tables.records.c
     query = select(c.at, c.user, c.host, c.ip, c.status, c.format, c.name)
-    wanted = c.failed_at.is_not(None) if since is None else c.failed_at >= since
-    return query.where(wanted).order_by(c.failed_at, c.id)
+    wanted: list[ColumnElement[bool]] = [c.failed_at.is_not(None)]
+    if since is not None:
+        wanted = [c.failed_at == "", c.failed_at >= since]
+    return [query.where(each).order_by(c.failed_at, c.id) for each in wanted]
+
+
+def newest(tables: Tables) -> list[Select[str | None]]:
+    """Select the time of the newest record; the first query that gives one says it.
+
+    "" of the second: there are records, and none has a readable time.
+    """
+    records = tables.records
+    return [select(func.max(records.c.at)), select(literal("")).select_from(records).limit(1)]
 
 
 def defect_row(defect: Defect, segment: int) -> tuple[object, ...]:

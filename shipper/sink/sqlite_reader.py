@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, create_engine, event, func, select
+from sqlalchemy import URL, create_engine, event
 
 from shipper.errors import MisconfiguredError, UsageError
-from shipper.sink.sql_tables import SQLITE, FailedLoginRow, failed_logins
+from shipper.sink.sql_tables import SQLITE, FailedLoginRow, failed_logins, newest
 from shipper.sink.sqlite import BUSY_MILLISECONDS, refuse_foreign_tables, reporting
 
 
@@ -43,20 +43,20 @@ class SqliteReader:
     def failed_logins(self, since: str | None = None) -> Iterator[FailedLoginRow]:
         """Give (at, user, host, ip, status, format, name) of failed logins in order of time.
 
-        `since` is RFC 3339 UTC, inclusive. Streams: any number of rows in little memory.
+        `since` is RFC 3339 UTC, inclusive; what has no readable time is always there. Streams: any
+        number of rows in little memory.
         """
-        query = failed_logins(SQLITE, since)
-        with reporting("read", self._path), self._engine.connect() as connection:
-            for row in connection.execution_options(yield_per=1000).execute(query):
-                at, user, host, ip, status, format_, name = row
-                yield at, user, host, ip, status, format_, name
+        for query in failed_logins(SQLITE, since):
+            with reporting("read", self._path), self._engine.connect() as connection:
+                for row in connection.execution_options(yield_per=1000).execute(query):
+                    at, user, host, ip, status, format_, name = row
+                    yield at, user, host, ip, status, format_, name
 
     def newest(self) -> str | None:
-        """Give the time of the newest record, RFC 3339 UTC; None where there is none."""
-        query = select(func.max(SQLITE.records.c.at))
+        """Give the time of the newest record, RFC 3339 UTC; "" unknown, None: no records."""
         with reporting("read", self._path), self._engine.connect() as connection:
-            newest: str | None = connection.scalar(query)
-            return newest
+            found = map(connection.scalar, newest(SQLITE))
+            return next((time for time in found if time is not None), None)
 
     def close(self) -> None:
         """Close the file."""

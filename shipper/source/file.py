@@ -18,6 +18,7 @@ from shipper.source.gunzip import Gunzip
 from shipper.source.stream import PlainStream, Stream
 
 READ_BYTES: Final = 128 * 1024  # one block of the decoder
+_STANDARD_INPUT: Final = 0
 _HEAD_BYTES: Final = max(len(decrypt.MAGIC), len(gunzip.MAGIC))
 
 
@@ -93,9 +94,29 @@ def open_log(path: Path) -> Log:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    return _opened(path, fd)
+
+
+def open_input() -> Log:
+    """Open standard input for reading, from where it stands. Raises UsageError.
+
+    By its descriptor: whoever started us may read a file that we may not open, and a socket cannot
+    be opened at all.
+    """
+    path = Path("standard input")
     try:
-        os.lseek(fd, 0, os.SEEK_CUR)
+        fd = os.dup(_STANDARD_INPUT)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    return _opened(path, fd)
+
+
+def _opened(path: Path, fd: int) -> Log:
+    try:
+        at = os.lseek(fd, 0, os.SEEK_CUR)
     except OSError:
+        at = -1
+    if at:  # a pipe, or a file that somebody has read a part of
         return _recognised(path, _Pipe(fd, str(path)), 0)
     return _recognised(path, PlainStream(fd, str(path)), os.fstat(fd).st_size)
 

@@ -6,6 +6,7 @@ import gzip
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from command import audit_shipper
+from command import SECONDS_MAX, audit_shipper
 from conftest import SAMPLES
 
 GOOD = (
@@ -22,6 +23,8 @@ GOOD = (
     b'"priv_user":"","os_login":"","proxy_user":"","host":"h","ip":"10.2.8.14","db":""}}\n'
 )
 
+DECODE = [sys.executable, "-m", "shipper", "decode"]
+
 
 def test_decode_reads_files_and_standard_input(tmp_path: Path) -> None:
     log = tmp_path / "audit.log"
@@ -29,6 +32,43 @@ def test_decode_reads_files_and_standard_input(tmp_path: Path) -> None:
     result = audit_shipper("decode", log, "-", stdin=GOOD % b"stdin")
     assert [orjson.loads(line)["user"] for line in result.stdout.splitlines()] == ["file", "stdin"]
     assert (result.returncode, result.stderr) == (0, b"")
+
+
+def test_standard_input_is_read_from_where_it_stands(tmp_path: Path) -> None:
+    """A descriptor is enough: no name is opened again, which may be forbidden, or impossible."""
+    log = tmp_path / "audit.log"
+    log.write_bytes(GOOD % b"one" + GOOD % b"two")
+    ours, theirs = socket.socketpair()
+    with ours, theirs, log.open("rb") as file:
+        file.seek(len(GOOD % b"one"))
+        ours.sendall(GOOD % b"two")
+        ours.shutdown(socket.SHUT_WR)
+        for stdin in (file, theirs):
+            result = subprocess.run(
+                [*DECODE, "-"], stdin=stdin, stdout=subprocess.PIPE, check=True, timeout=SECONDS_MAX
+            )
+            assert [orjson.loads(line)["user"] for line in result.stdout.splitlines()] == ["two"]
+
+
+@pytest.mark.parametrize(
+    ("closed", "status", "says"),
+    [
+        ("<&-", 2, b"cannot read standard input at byte 0: Bad file descriptor"),
+        (">&-", 2, b"cannot write to standard output: Bad file descriptor"),
+        ("2>&-", 1, b""),
+    ],
+)
+def test_a_descriptor_that_is_closed_is_told(closed: str, status: int, says: bytes) -> None:
+    result = subprocess.run(
+        ["sh", "-c", f"{' '.join(DECODE)} - {closed}"],
+        input=b"garbage\n",
+        capture_output=True,
+        check=False,
+        timeout=SECONDS_MAX,
+    )
+    assert result.returncode == status
+    assert says in result.stderr
+    assert b"Traceback" not in result.stderr
 
 
 def test_decode_exits_with_1_where_something_could_not_be_read() -> None:
@@ -48,9 +88,12 @@ def test_decode_exits_with_1_where_something_could_not_be_read() -> None:
         (("decode", "--timezone", "Mars/Base", "-"), "not a time zone"),
         (("ship", "-"), "Missing option '--to'"),
         (("ship", "-", "--to", "sqlite:x"), "cannot ship -: only a file"),
-        (("ship", __file__, "--to", "kafka:x"), "write sqlite:PATH or jsonl:PATH"),
+        (("ship", "/usr", "--to", "sqlite:x"), "cannot ship /usr: it is a folder"),
+        (("ship", __file__, "--to", "kafka:x"), "sqlite:PATH, jsonl:PATH or mysql://USER@"),
         (("report", "failed-logins", "--store", "sqlite:/no/audit.db"), "there is no store"),
         (("report", "failed-logins", "--since", "1h", "--all"), "contradict each other"),
+        (("report", "failed-logins", "--html", "x", "--json"), "without --json and --by"),
+        (("report", "failed-logins", "--html", "x", "--by", "user"), "without --json and --by"),
     ],
 )
 def test_misuse_exits_with_2_and_says_what_is_wrong(arguments: tuple[str, ...], says: str) -> None:
@@ -241,6 +284,43 @@ def test_the_whole_way_with_the_store_from_the_environment(tmp_path: Path) -> No
     assert orjson.loads(everything.stdout)["attempts"] == 3
 
 
+def test_failed_logins_without_a_readable_time_are_in_every_report(tmp_path: Path) -> None:
+    log, store = tmp_path / "audit.log", f"sqlite:{tmp_path}/a.db"
+    log.write_bytes(b"Mon 3 Sep,db1,bob,web1,3,0,FAILED_CONNECT,,,1045\n")
+    assert audit_shipper("ship", log, "--to", store).returncode == 0
+    for since in (("--since", "1h"), ("--all",)):
+        report = ("report", "failed-logins", "--store", store, *since)
+        found = orjson.loads(audit_shipper(*report, "--json").stdout)
+        assert (found["attempts"], found["without_time"], found["newest"]) == (1, 1, "")
+        assert b"1 attempt without a readable time: counted" in audit_shipper(*report).stdout
+
+
+@pytest.mark.parametrize("final", [(), ("--final",)])
+def test_what_is_no_audit_log_is_told(tmp_path: Path, final: tuple[str, ...]) -> None:
+    log = tmp_path / "error.log"
+    log.write_bytes(b"2026-11-23T10:00:00.000000Z 0 [System] [MY-010931] [Server] ready\n" * 3)
+    shipped = audit_shipper("ship", log, *final, "--to", f"sqlite:{tmp_path}/a.db")
+    assert shipped.returncode == (1 if final else 4)
+    assert b"begins a known record: is it an audit log?" in shipped.stderr
+
+
+def test_half_a_record_is_not_called_no_audit_log(tmp_path: Path) -> None:
+    log = tmp_path / "audit.log"
+    log.write_bytes(GOOD[:200])
+    shipped = audit_shipper("ship", log, "--to", f"sqlite:{tmp_path}/a.db")
+    assert shipped.returncode == 4
+    assert b"is it an audit log?" not in shipped.stderr
+
+
+def test_a_store_of_what_could_not_be_read_is_not_called_unused(tmp_path: Path) -> None:
+    log, store = tmp_path / "audit.log", f"sqlite:{tmp_path}/a.db"
+    log.write_bytes(b"garbage\n")
+    shipped = audit_shipper("ship", log, "--final", "--to", store)
+    assert b"0 records shipped, 1 range could not be read" in shipped.stderr
+    page = audit_shipper("report", "failed-logins", "--all", "--store", store).stdout
+    assert b"or nothing that could be" in page
+
+
 def test_a_report_from_a_file_that_is_no_store_is_no_report(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     result = audit_shipper("report", "failed-logins", "--store", f"sqlite:{tmp_path}/empty")
@@ -258,3 +338,31 @@ def test_a_number_beyond_64_bits_is_written_as_it_was(tmp_path: Path) -> None:
         kind, _, name = target.partition(":")
         shipped = audit_shipper("ship", tmp_path / "log", "--to", f"{kind}:{tmp_path / name}")
         assert b": 1 record shipped" in shipped.stderr
+
+
+@pytest.mark.parametrize("field", ["connection_id", "status"])
+def test_a_number_that_no_store_can_hold_stops_nothing(tmp_path: Path, field: str) -> None:
+    sample = SAMPLES / "enterprise-json/enterprise_8.0.20_json_oneline.json"
+    good = next(line for line in sample.read_bytes().splitlines() if b'"connect"' in line)
+    bad = re.sub(rb'"%b": [0-9]+' % field.encode(), b'"%b": %d' % (field.encode(), 2**64 - 1), good)
+    log = tmp_path / "audit.log"
+    log.write_bytes(b"[\n" + bad + b"\n" + good + b"\n")
+    shipped = audit_shipper("ship", log, "--to", f"sqlite:{tmp_path}/a.db")
+    assert (shipped.returncode, shipped.stderr.count(b"1 record shipped, 1 range")) == (1, 1)
+
+
+@pytest.mark.parametrize("name", ["it's.log", "two words.log", "$(false) `false`.log"])
+def test_make_run_takes_a_log_of_any_name(tmp_path: Path, name: str) -> None:
+    log = tmp_path / name
+    log.write_bytes(GOOD % b"bob")
+    of_make = str(log).replace("$", "$$")
+    variables = (f"BIN={Path(sys.executable).parent}", f"LOG={of_make}", f"STORE={tmp_path}/a.db")
+    result = subprocess.run(
+        ["make", "-o", "setup", "run", *variables],  # -o: the environment is there
+        cwd=SAMPLES.parents[1],
+        env={**os.environ, "MAKEFLAGS": ""},
+        capture_output=True,
+        check=False,
+        timeout=SECONDS_MAX,
+    )
+    assert (result.returncode, result.stdout[:14]) == (0, b"1 failed login"), result.stderr

@@ -34,8 +34,8 @@ def on_one(tmp_path: Path) -> Iterator[SqlRig]:
         yield rig
 
 
-def reported(store: str) -> dict[str, Any]:
-    arguments = ("report", "failed-logins", "--store", store, "--all", "--json")
+def reported(store: str, *when: str) -> dict[str, Any]:
+    arguments = ("report", "failed-logins", "--store", store, *(when or ("--all",)), "--json")
     done = audit_shipper(*arguments, env=ENV)
     assert done.returncode == 0, done.stderr
     document: dict[str, Any] = orjson.loads(done.stdout)
@@ -52,6 +52,21 @@ def test_the_report_is_the_same_from_every_store(rig: SqlRig, tmp_path: Path) ->
     assert found["attempts"] > 0
     assert found["newest"] >= found["last"]
     assert found == reported(embedded) | {"store": rig.url}
+
+
+def test_what_has_no_readable_time_is_in_the_report_of_every_store(
+    rig: SqlRig, tmp_path: Path
+) -> None:
+    log, embedded = tmp_path / "audit.log", f"sqlite:{tmp_path}/audit.db"
+    log.write_bytes(b"Mon 3 Sep,db1,bob,web1,3,0,FAILED_CONNECT,,,1045\n")
+    for store in (rig.url, embedded):
+        assert audit_shipper("ship", log, "--to", store, env=ENV).returncode == 0
+    found = reported(rig.url, "--since", "1h")
+    assert (found["attempts"], found["newest"]) == (1, "")
+    assert found | {"since": ""} == reported(embedded, "--since", "1h") | {
+        "store": rig.url,
+        "since": "",
+    }
 
 
 def test_another_log_that_begins_alike_is_refused_by_every_store(

@@ -205,7 +205,11 @@ def test_nothing_of_a_record_vanishes() -> None:
         {"id": True},
         {"id": 1.5},
         {"connection_id": "seven"},
+        {"id": 2**64},
         {"connection_id": 10**30},
+        {"connection_id": 2**63},  # more than a store's column holds
+        {"connection_id": -(2**63) - 1},
+        general(status=2**63),
         {"account": "root"},
         {"login": {"user": 1}},
         {"class": None},

@@ -90,7 +90,14 @@ def test_an_empty_report_says_what_was_looked_at() -> None:
 @pytest.mark.parametrize(
     ("beyond", "said"),
     [
-        (Beyond(None), "The store holds no records at all: nothing was shipped to it.\n"),
+        (
+            Beyond(None),
+            (
+                "The store holds no records: nothing was shipped to it, or nothing that could be\n"
+                "read.\n"
+            ),
+        ),
+        (Beyond(""), "None of its records has a readable time.\n"),
         (
             Beyond("2026-02-03T04:05:06Z", 1234, "2026-02-03T01:00:00Z"),
             (

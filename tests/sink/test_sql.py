@@ -80,7 +80,8 @@ def test_failed_logins_come_in_order_of_time_and_from_a_time_on(rig: SqlRig) -> 
         assert [row[1] for row in SqlReader(store).failed_logins()] == ["c", "a", "b"]
         rows = list(SqlReader(store).failed_logins("2026-11-23T10:30:00Z"))
     assert rows == [
-        ("2026-11-23T11:00:00Z", "b", "web1", "10.0.0.9", 1045, "mariadb", "FAILED_CONNECT")
+        (None, "c", "web1", "10.0.0.9", 1045, "mariadb", "FAILED_CONNECT"),
+        ("2026-11-23T11:00:00Z", "b", "web1", "10.0.0.9", 1045, "mariadb", "FAILED_CONNECT"),
     ]
 
 
@@ -99,12 +100,12 @@ def test_the_failed_login_query_reads_its_index_and_not_the_table(rig: SqlRig) -
         store.deliver(batch(*honest, failed_login()))
     rig.root("ANALYZE TABLE audit_data")
     for since in ("2026", None):
-        compiled = failed_logins(SERVER, since).compile(
-            dialect=mysql_dialect(), compile_kwargs={"literal_binds": True}
-        )
-        plan = rig.explain(str(compiled))
-        assert (plan["type"], plan["key"]) == ("range", "audit_data_failed_logins")
-        assert int(plan["rows"]) < 10
+        for select in failed_logins(SERVER, since):
+            text = select.compile(dialect=mysql_dialect(), compile_kwargs={"literal_binds": True})
+            plan = rig.explain(str(text))
+            assert plan["type"] in ("range", "ref")
+            assert plan["key"] == "audit_data_failed_logins"
+            assert int(plan["rows"]) < 10
 
 
 def test_a_batch_delivered_again_adds_nothing(rig: SqlRig) -> None:
