@@ -10,6 +10,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any, Final, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import msgspec
+from msgspec.structs import asdict
 
 from shipper.clock import rfc3339
 from shipper.errors import UnavailableError
@@ -175,7 +176,7 @@ class Courier:
                     path=parcel.segment.path,
                     segment=parcel.segment.id,
                     span=(refusal.offset, end),
-                    record=None if record is None else msgspec.to_builtins(record),
+                    record=None if record is None else asdict(record),
                     document=msgspec.json.decode(refusal.document) if lost else None,
                     **self._raw(parcel, refusal.offset, end),
                 )
