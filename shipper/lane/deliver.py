@@ -126,13 +126,14 @@ class Courier:
             except UnavailableError as error:
                 seconds = backoff.failed(error.retry_after)
                 if backoff.attempt % TOLD_AGAIN == 1:
-                    fit.tell(Trouble(fit.source, self._lane, f"cannot {doing}: {error}"))
+                    detail = f"cannot {doing}: {error}"
+                    fit.tell(Trouble(fit.source, self._lane, detail, down=True))
                 fit.tell(Waiting(fit.source, self._lane, str(error), seconds, backoff.attempt))
                 if fit.clock.wait(fit.stop, seconds):
                     return None
                 continue
             if backoff.attempt:
-                fit.tell(Mended(fit.source, self._lane, f"can {doing} again"))
+                fit.tell(Mended(fit.source, self._lane, f"can {doing} again", down=True))
             return result
 
     # --- dead letters ----------------------------------------------------------------------
