@@ -1,6 +1,6 @@
 """The index resources that setup makes: what they are called, and what stands in them. Pure.
 
-    ISM policy        mysql-audit            deletes indexes that are old enough
+    ISM policy        mysql-audit            deletes indexes that are old enough, of dated ones
     component         mysql-audit-settings   shards, copies, codec
     component         mysql-audit-fields     the field table (document/fields.py)
     component         mysql-audit-custom     empty: the operator's own, stronger than the two above
@@ -60,9 +60,14 @@ def templates(settings: OpenSearchSettings) -> tuple[Resource, ...]:
     return (*made, Resource(name.base, f"/_index_template/{name.base}", _versioned(template)))
 
 
-def policy(settings: OpenSearchSettings) -> Resource:
-    """Give the ISM policy. A policy has no `_meta`; its description says whose it is."""
+def policy(settings: OpenSearchSettings) -> Resource | None:
+    """Give the ISM policy. A policy has no `_meta`; its description says whose it is.
+
+    None for one plain index: what deletes it when it is old deletes the newest records with it.
+    """
     name = IndexName(settings.index)
+    if not name.dated and not settings.data_stream:
+        return None
     kept: dict[str, Any] = {"name": "kept", "actions": [], "transitions": []}
     if settings.data_stream:
         # 30 GB: the usual size of a shard of logs. A day: so that deleting comes in days.

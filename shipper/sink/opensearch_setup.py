@@ -46,8 +46,9 @@ class Setup:
         Raises StatusError where the cluster fails rather than refuses: then nothing is known.
         """
         steps = []
-        if self._settings.retention == "ism":
-            steps.append(self._policy(policy(self._settings)))
+        wanted = policy(self._settings) if self._settings.retention == "ism" else None
+        if wanted is not None:
+            steps.append(self._policy(wanted))
         *parts, whole = templates(self._settings)
         made = [self._template(each) for each in parts]
         self._bad = [step.path for step in made if step.state in TROUBLES]
@@ -77,7 +78,9 @@ class Setup:
                 return self._put(wanted, State.MADE)
             # A core without the plugin knows no such path; Amazon's always has it.
             if error.status == 400 and b"no handler found" in error.answer:
-                return Step(State.ABSENT, wanted.path, wanted.body, _NO_ISM)
+                # `own` goes by the dates in names, which a data stream has not.
+                instead = "" if self._settings.data_stream else _OWN
+                return Step(State.ABSENT, wanted.path, wanted.body, _NO_ISM.format(instead))
             return _denied(wanted, error)
         description = str(found["policy"].get("description"))
         owner, _, rest = description.partition(" ")
@@ -121,8 +124,9 @@ class Setup:
 
 _NO_ISM: Final = (
     "this cluster has no Index State Management plugin, so nothing will delete old indexes: "
-    "set `retention: own`, or `retention: off` where something else does it"
+    "set {}`retention: off` where something else does it"
 )
+_OWN: Final = "`retention: own`, or "
 
 
 def _denied(wanted: Resource, error: StatusError) -> Step:

@@ -214,6 +214,25 @@ def test_without_the_plugin_setup_says_so_plainly(rig: OpenSearchRig, between: P
     assert "retention: own" in first.detail
 
 
+def test_a_data_stream_is_not_told_of_what_its_settings_refuse(
+    rig: OpenSearchRig, between: Proxy
+) -> None:
+    stream: dict[str, Any] = {"index": rig.base, "data_stream": True}
+    first, *_ = run(rig, between, retention="ism", **stream)
+    assert first.state == State.ABSENT
+    assert "retention: own" not in first.detail
+    assert "retention: off" in first.detail
+
+
+def test_one_plain_index_has_no_policy_that_deletes_it_whole(
+    rig: OpenSearchRig, between: Proxy
+) -> None:
+    ism = Ism()
+    between.fault = ism.fault
+    assert states(run(rig, between, retention="ism", index=rig.base)) == [State.MADE] * 4
+    assert ism.writes == 0
+
+
 def test_auto_tells_require_stops_off_is_silent(rig: OpenSearchRig, between: Proxy) -> None:
     told: list[Notice] = []
     around = Surroundings(tell=told.append)
@@ -240,7 +259,9 @@ def test_auto_tells_require_stops_off_is_silent(rig: OpenSearchRig, between: Pro
 def test_the_clients_own_types_take_the_policy_strictly(*, data_stream: bool) -> None:
     index = "mysql-audit" if data_stream else "mysql-audit-%Y.%m.%d"
     settings = Settings(urls=("http://x",), index=index, data_stream=data_stream)
-    body = policy(settings).body
+    made = policy(settings)
+    assert made is not None
+    body = made.body
     assert ismcheck(body) == ""
     # And that it is strict: a misspelt key and a value of another type.
     body["policy"]["states"][0]["transitions"][0]["conditions"] = {"min_index_agee": "1d"}
