@@ -50,7 +50,7 @@ def templates(settings: OpenSearchSettings) -> tuple[Resource, ...]:
         for each, body, owned in zip(components, bodies, (True, True, False), strict=True)
     ]
     template: dict[str, Any] = {
-        "index_patterns": [name.wildcard],
+        "index_patterns": name.all_patterns,
         "priority": PRIORITY,
         "composed_of": components,
     }
@@ -84,7 +84,7 @@ def policy(settings: OpenSearchSettings) -> Resource | None:
                 kept,
                 {"name": "deleted", "actions": [{"delete": {}}], "transitions": []},
             ],
-            "ism_template": [{"index_patterns": [name.wildcard], "priority": PRIORITY}],
+            "ism_template": [{"index_patterns": name.by_year, "priority": PRIORITY}],
         }
     }
     return Resource(name.base, f"{POLICIES}/{name.base}", body)

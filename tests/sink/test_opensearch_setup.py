@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -251,6 +252,26 @@ def test_a_data_stream_is_not_told_of_what_its_settings_refuse(
     assert first.state == State.ABSENT
     assert "retention: own" not in first.detail
     assert "retention: off" in first.detail
+
+
+def test_names_that_begin_alike_do_not_get_in_each_others_way(
+    rig: OpenSearchRig, between: Proxy
+) -> None:
+    """Else the policy of one deleted the other's indexes, and its template was refused."""
+    ism = Ism()
+    between.fault = ism.fault
+    for index in (f"{rig.base}-%Y.%m.%d", f"{rig.base}-prod-%Y.%m.%d"):
+        steps = run(rig, between, retention="ism", index=index)
+        assert states(steps) == [State.MADE] * 5
+    patterns = [
+        pattern
+        for _, policy in ism.policies.values()
+        for template in policy["ism_template"]
+        for pattern in template["index_patterns"]
+    ]
+    name = f"{rig.base}-prod-2026.11.26"
+    assert [each for each in patterns if fnmatchcase(name, each)] == [f"{rig.base}-prod-20*"]
+    assert not [each for each in patterns if fnmatchcase(f"{rig.base}-undated", each)]
 
 
 def test_one_plain_index_has_no_policy_that_deletes_it_whole(
