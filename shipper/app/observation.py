@@ -61,7 +61,7 @@ class Observation:
         self.endpoint: Endpoint | None = None
         if config.http is not None:
             routes = {
-                "/metrics": metrics_route(self.metrics.collect),
+                "/metrics": metrics_route(self.metrics.collect, self._opening),
                 "/livez": health_route(self._dead),
                 "/readyz": health_route(self._unready),
             }
@@ -135,7 +135,10 @@ class Observation:
 
     def _unready(self) -> list[str]:
         """Say why not; never because of a target: MySQL must not leave its service for that."""
-        return self._dead() if self._started else ["the sources are not open yet"]
+        return self._dead() if self._started else self._opening()
+
+    def _opening(self) -> list[str]:
+        return [] if self._started else ["the sources are not open yet"]
 
     def _pending(self) -> Iterator[Pending]:
         for source in self._sources:

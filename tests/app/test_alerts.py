@@ -7,14 +7,13 @@ import shutil
 import signal
 import sqlite3
 import stat
-import urllib.request
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from app.running import configure, daemon
+from app.running import configure, daemon, scrape
 from command import audit_shipper
 from observe.test_accounting import LEFT, TAKEN
 from prometheus_client.parser import text_string_to_metric_families
@@ -69,8 +68,7 @@ def lines(folder: Path) -> list[dict[str, Any]]:
 
 def scraped(port: int) -> dict[str, dict[tuple[str, ...], float]]:
     """Family by name: sink, or the only label, to value."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as reply:
-        text = reply.read().decode()
+    text = scrape(port)
     found: dict[str, dict[tuple[str, ...], float]] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
