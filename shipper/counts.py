@@ -24,8 +24,8 @@ EVENTS: Final = (CONNECT, CHANGE_USER)
 # Error numbers of refused logins: each one a server can give for it (formats.md 6), so that its
 # series is there before the first. MariaDB's own are under the names that it gives them.
 LOGIN_ERRORS: Final = (
-    *(1040, 1043, 1044, 1045, 1049, 1129, 1130, 1158, 1203, 1226, 1251, 1275, 1524, 1698),
-    *(1820, 1862, 1873, 3118, 3159, 3955, 4150, 4151),
+    *(1040, 1043, 1044, 1045, 1049, 1129, 1130, 1156, 1158, 1159, 1203, 1226, 1251, 1275),
+    *(1524, 1698, 1820, 1862, 1873, 3118, 3159, 3955, 4150, 4151),
 )
 # Error numbers of statements that an operator or a hunter looks at: syntax and names that do not
 # exist (a scanner's traces), rights, duplicates, locks, limits of time and memory.

@@ -159,6 +159,7 @@ class Trouble(Notice, frozen=True):
 
     sink: str
     detail: str
+    down: bool = False  # the sink gets nothing until then; false for what is only worth knowing
 
 
 class Mended(Notice, frozen=True):
@@ -166,6 +167,7 @@ class Mended(Notice, frozen=True):
 
     sink: str
     detail: str
+    down: bool = False  # as it was for the trouble
 
 
 class Fatal(Notice, frozen=True):

@@ -144,9 +144,8 @@ class Daemon:
         if seconds is None or not isinstance(refusal, ShipperError) or refusal in self._told:
             return
         self._told.append(refusal)
-        self._tell(
-            Trouble(refusal.source, refusal.sink, f"{refusal}; asked again in {seconds:g} s")
-        )
+        detail = f"{refusal}; asked again in {seconds:g} s"
+        self._tell(Trouble(refusal.source, refusal.sink, detail, down=True))
         if self._ask_again is None:
             self._ask_again = self._clock.monotonic() + seconds
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from msgspec import structs
+
 from shipper import __version__
 from shipper.app.sentry import Sentry
 from shipper.app.source import RunningSource
@@ -12,6 +14,7 @@ from shipper.app.standing import source_status
 from shipper.clock import Clock
 from shipper.config import Config, name_of
 from shipper.detect import Detector
+from shipper.detect import Settings as DetectSettings
 from shipper.lane.parcel import ledgered
 from shipper.notices import Notice
 from shipper.observe.alerts import AlertFile
@@ -58,7 +61,7 @@ class Observation:
         self.endpoint: Endpoint | None = None
         if config.http is not None:
             routes = {
-                "/metrics": metrics_route(self.metrics.collect),
+                "/metrics": metrics_route(self.metrics.collect, self._opening),
                 "/livez": health_route(self._dead),
                 "/readyz": health_route(self._unready),
             }
@@ -87,7 +90,7 @@ class Observation:
             sink = make_sink(settings, surroundings)
             self.metrics.expect(source, name_of(settings))
             if isinstance(sink, AuditCounters):
-                detector = Detector(self._config.detect)
+                detector = Detector(self._detection(sink))
                 sentry = Sentry(detector, self._clock, self.tell, self.recent, findings)
                 sink.watch(sentry)
                 labels = sink.labels
@@ -97,6 +100,12 @@ class Observation:
             return sink
 
         return make
+
+    def _detection(self, sink: AuditCounters) -> DetectSettings:
+        """Give the detector's settings: who is a proxy to the counts is one to the rules."""
+        detect = self._config.detect
+        proxies = (*detect.trusted_proxies, *sink.labels.proxies)
+        return structs.replace(detect, trusted_proxies=proxies)
 
     def running(self, config: Config, sources: Sequence[RunningSource]) -> None:
         """Note that these sources run now, and are what is asked about from here on.
@@ -126,7 +135,10 @@ class Observation:
 
     def _unready(self) -> list[str]:
         """Say why not; never because of a target: MySQL must not leave its service for that."""
-        return self._dead() if self._started else ["the sources are not open yet"]
+        return self._dead() if self._started else self._opening()
+
+    def _opening(self) -> list[str]:
+        return [] if self._started else ["the sources are not open yet"]
 
     def _pending(self) -> Iterator[Pending]:
         for source in self._sources:

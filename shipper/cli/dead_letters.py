@@ -104,6 +104,7 @@ def _replay(path: Path, config: Config, only: str | None) -> int:
     wanted = [
         letter for letter in letters if letter.record is not None and only in (None, letter.sink)
     ]
+    _tell_others(letters, only)
     delivered: set[tuple[str, str, int]] = set()
     replayed: list[tuple[str, str, Receipt]] = []
     for name in sorted({letter.sink for letter in wanted}):
@@ -119,8 +120,27 @@ def _replay(path: Path, config: Config, only: str | None) -> int:
     if delivered:
         _count(path.with_name(path.name.removesuffix(_SUFFIX) + ".db"), config, replayed)
         file.replace([letter for letter in letters if letter.key not in delivered])
+    _tell_refusals(replayed)
     click.echo(f"{_letters_of(len(delivered))} delivered", err=True)
     return len(wanted) - len(delivered)
+
+
+def _tell_others(letters: list[Letter], only: str | None) -> None:
+    """Say how many letters of sinks have no record that could be delivered."""
+    others = sum(
+        bool(each.sink) and each.record is None for each in letters if only in (None, each.sink)
+    )
+    if others:
+        what = "the document as it was sent, and no record: its log was gone"
+        click.echo(f"{_letters_of(others)} left alone, with {what}", err=True)
+
+
+def _tell_refusals(replayed: list[tuple[str, str, Receipt]]) -> None:
+    """Say why letters are refused now: that may be another reason than the one they hold."""
+    refused = [(name, each) for name, _, receipt in replayed for each in receipt.refusals]
+    examples = {(name, refusal.reason): refusal.detail for name, refusal in reversed(refused)}
+    for (name, reason), detail in sorted(examples.items()):
+        click.echo(f"{name} {reason}: {printable(detail, limit=1000)}", err=True)
 
 
 def _count(state: Path, config: Config, replayed: list[tuple[str, str, Receipt]]) -> None:

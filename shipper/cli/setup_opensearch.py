@@ -19,6 +19,7 @@ from shipper.config import load_file, name_of
 from shipper.document.index_name import IndexName
 from shipper.errors import UsageError
 from shipper.sink import opensearch
+from shipper.sink.opensearch_monitors import PATH as MONITORS
 from shipper.sink.opensearch_monitors import install_monitors, read_monitors
 from shipper.sink.opensearch_setup import Setup
 from shipper.sink.opensearch_steps import TROUBLES, State, Step
@@ -59,8 +60,10 @@ def setup_opensearch(
 
     What is there already and as it should be is not written again; what is there and somebody
     else's is reported and left alone. Exit status: 0 all is as it should be, 1 something is not, 2
-    wrong use, or the cluster cannot be asked.
+    wrong use, or the cluster cannot be asked, 3 it refuses the login, or is no OpenSearch.
     """
+    if channel is not None and monitors is None:
+        raise UsageError("--channel is for the monitors: give --monitors too")
     status = DONE
     for settings in _sinks(path):
         click.echo(f"{name_of(settings)}:")
@@ -107,5 +110,10 @@ def _show(step: Step, *, dry_run: bool) -> None:
     if step.state in TROUBLES and step.detail:
         click.echo(f"               {printable(step.detail, limit=1000)}")
     if dry_run and step.state in (State.MADE, State.RENEWED):
-        click.echo(f"  PUT {step.path}")
+        click.echo(f"  {_method(step)} {step.path.partition(' ')[0]}")
         sys.stdout.write(orjson.dumps(step.body, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def _method(step: Step) -> str:
+    """Name the call: the Alerting plugin makes the ids of new monitors itself."""
+    return "POST" if step.state is State.MADE and step.path.startswith(MONITORS) else "PUT"

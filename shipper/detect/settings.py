@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Final, Literal
 
 from shipper import settings
 from shipper.addresses import is_network
@@ -20,6 +20,15 @@ RuleName = Literal[
     "audit_switched_off",
     "new_error_code",
 ]
+
+_WINDOWS: Final = (
+    "burst_window_seconds",
+    "slow_window_seconds",
+    "spray_window_seconds",
+    "distributed_window_seconds",
+    "success_window_seconds",
+    "change_user_window_seconds",
+)
 
 
 class Settings(settings.Settings, frozen=True, kw_only=True):
@@ -80,9 +89,18 @@ class Settings(settings.Settings, frozen=True, kw_only=True):
             user, at, where = text.rpartition("@")
             if at and user and "/" in where and not is_network(where):
                 yield f"ignore_accounts: {where!r} in {text!r} is not a network"
+        yield from self._too_short()
         if self.burst_failures < 2 or self.slow_failures < 2:
             yield "burst_failures and slow_failures: 2 or more are a burst"
         if self.slow_window_seconds < self.burst_window_seconds:
             yield "slow_window_seconds must not be below burst_window_seconds"
         if self.success_window_seconds > self.slow_window_seconds:
             yield "success_window_seconds must not be above slow_window_seconds"
+
+    def _too_short(self) -> Iterator[str]:
+        for name in _WINDOWS:
+            # Times are whole seconds, and a window is half open: in a shorter one nothing happens.
+            if getattr(self, name) < 1:
+                yield f"{name}: in less than a second nothing is found; to have no rule: `off`"
+        if self.repeat_seconds < 1:
+            yield "repeat_seconds: each failure would be told; for never, give a long time"

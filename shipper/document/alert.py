@@ -102,7 +102,7 @@ def sentence(detection: Detection) -> str:
     if detection.user is not None:
         parts.append(f"account {detection.user or '(none)'}")
     if detection.error_code is not None:
-        parts.append(f"error {detection.error_code}: {lookup(detection.error_code, '').meaning}")
+        parts.append(f"error {detection.error_code}: {_meaning(detection.error_code)}")
     if detection.count > 1:
         parts.append(f"{detection.count} in {detection.last - detection.first} seconds")
     if detection.accounts is not None and detection.accounts > 1:
@@ -114,6 +114,12 @@ def sentence(detection: Detection) -> str:
     if detection.again:
         parts.append("still going on")
     return ", ".join(parts)
+
+
+def _meaning(status: int) -> str:
+    """Say what a number means; one that MySQL does not refuse logins with is MariaDB's."""
+    mysql = lookup(status, "")
+    return (mysql if mysql.symbol else lookup(status, "mariadb")).meaning
 
 
 def _who(finding: AuditRecord) -> dict[str, Any]:

@@ -22,6 +22,7 @@ PATTERN: Final = rf"{_PLAIN}|{_PLAIN}[_.-]%Y[_.-]?%m(?:[_.-]?%d)?"
 UNDATED: Final = "undated"
 _EARLIEST: Final = "1995-01-01"
 _LATEST: Final = "2099-12-31"
+_YEARS: Final = ("199", "20")  # how those years begin
 
 
 class IndexName:
@@ -49,8 +50,21 @@ class IndexName:
 
     @property
     def wildcard(self) -> str:
-        """The pattern of a template: all indexes of this one."""
+        """A pattern to search and to ask with: all indexes of this one, and perhaps others."""
         return f"{self._before}*" if self.dated else self.pattern
+
+    @property
+    def by_year(self) -> list[str]:
+        """Patterns of this one's indexes alone, `…-undated` left out: for what makes or deletes.
+
+        `audit-*` would take those of `audit-prod-%Y.%m.%d` too.
+        """
+        return [f"{self._before}{year}*" for year in _YEARS] if self.dated else [self.pattern]
+
+    @property
+    def all_patterns(self) -> list[str]:
+        """Patterns of all this one's indexes."""
+        return [*self.by_year, self._before + UNDATED] if self.dated else [self.pattern]
 
     @cached_property
     def _expression(self) -> re.Pattern[str]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any, Final, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import msgspec
+from msgspec.structs import asdict
 
 from shipper.clock import rfc3339
 from shipper.errors import UnavailableError
@@ -125,13 +126,14 @@ class Courier:
             except UnavailableError as error:
                 seconds = backoff.failed(error.retry_after)
                 if backoff.attempt % TOLD_AGAIN == 1:
-                    fit.tell(Trouble(fit.source, self._lane, f"cannot {doing}: {error}"))
+                    detail = f"cannot {doing}: {error}"
+                    fit.tell(Trouble(fit.source, self._lane, detail, down=True))
                 fit.tell(Waiting(fit.source, self._lane, str(error), seconds, backoff.attempt))
                 if fit.clock.wait(fit.stop, seconds):
                     return None
                 continue
             if backoff.attempt:
-                fit.tell(Mended(fit.source, self._lane, f"can {doing} again"))
+                fit.tell(Mended(fit.source, self._lane, f"can {doing} again", down=True))
             return result
 
     # --- dead letters ----------------------------------------------------------------------
@@ -175,7 +177,7 @@ class Courier:
                     path=parcel.segment.path,
                     segment=parcel.segment.id,
                     span=(refusal.offset, end),
-                    record=None if record is None else msgspec.to_builtins(record),
+                    record=None if record is None else asdict(record),
                     document=msgspec.json.decode(refusal.document) if lost else None,
                     **self._raw(parcel, refusal.offset, end),
                 )

@@ -259,7 +259,7 @@ PIPELINE: Final = _table(
         "audit_shipper_sink_up",
         GAUGE,
         ("sink",),
-        "1 if the last delivery attempt succeeded.",
+        "1 if the last attempt to prepare or to deliver succeeded; absent before it.",
     ),
     Family("audit_shipper_dead_letter_bytes", GAUGE, (), "Size of the dead-letter files."),
     Family(

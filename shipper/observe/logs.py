@@ -166,6 +166,8 @@ def _level(notice: Notice) -> Level:
 
 def _fields(notice: Notice) -> Iterator[tuple[str, Any]]:
     for name, value in structs.asdict(notice).items():
+        if name == "down":  # for the metrics; the detail says it in words
+            continue
         if isinstance(value, Detection):
             yield from _flat(alert(record_of(value)))
         elif value not in (None, ""):

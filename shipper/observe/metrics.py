@@ -30,6 +30,7 @@ from shipper.notices import (
     Dropped,
     Filtered,
     Lost,
+    Mended,
     Notice,
     Refused,
     Rejected,
@@ -93,7 +94,8 @@ class Metrics:
             Rotated: self._rotated,
             Truncated: self._truncated,
             Saved: self._saved,
-            Trouble: self._trouble,
+            Trouble: self._told_up,
+            Mended: self._told_up,
         }
         for level in LEVELS:
             self._get("audit_shipper_log_messages_total", level)
@@ -117,6 +119,7 @@ class Metrics:
             left = self._waiting[source, sink]
             get("audit_shipper_sink_returned_records_total", sink).inc(left)
             self._wait(source, sink, -left)
+        self._families["audit_shipper_sink_up"].remove(sink)  # not known until it is tried again
         get("audit_shipper_source_read_bytes_total", source, sink)
         get("audit_shipper_source_gap_bytes_total", source, sink)
         get("audit_shipper_source_rotations_total", source)
@@ -230,9 +233,9 @@ class Metrics:
         name = "audit_shipper_checkpoint_timestamp_seconds"
         self._get(name, notice.source, notice.sink).set(self._clock.now())
 
-    def _trouble(self, notice: Trouble) -> None:
-        if notice.sink:
-            self._get("audit_shipper_sink_up", notice.sink).set(0)
+    def _told_up(self, notice: Trouble | Mended) -> None:
+        if notice.down:
+            self._get("audit_shipper_sink_up", notice.sink).set(int(isinstance(notice, Mended)))
 
 
 _BY_SINK: Final = tuple(

@@ -41,8 +41,12 @@ Routes = dict[str, Route]
 Reasons = Callable[[], Sequence[str]]
 
 
-def metrics_route(collect: Callable[[], Iterable[Metric]]) -> Route:
-    """Answer with the metrics, as OpenMetrics where the client asks for it."""
+def metrics_route(collect: Callable[[], Iterable[Metric]], unready: Reasons = list) -> Route:
+    """Answer with the metrics, as OpenMetrics where the client asks for it.
+
+    While there is a reason in `unready`: 503. So `up` is 0 where a part of the metrics is not there
+    yet: to the rules, a series with fewer samples than good scrapes was born at its value.
+    """
 
     class _Now(Collector):
         def collect(self) -> Iterable[Metric]:
@@ -52,6 +56,8 @@ def metrics_route(collect: Callable[[], Iterable[Metric]]) -> Route:
     registry.register(_Now())
 
     def answer(request: Request) -> Reply:
+        if reasons := unready():
+            return _unavailable(reasons)
         encode, content_type = choose_encoder(request.accept)
         return Reply(encode(registry), content_type)
 
@@ -65,7 +71,11 @@ def health_route(reasons: Reasons) -> Route:
         wrong = reasons()
         if not wrong:
             return Reply(b"ok\n")
-        body = "".join(f"{reason}\n" for reason in wrong).encode("utf-8", "backslashreplace")
-        return Reply(body, status=HTTPStatus.SERVICE_UNAVAILABLE)
+        return _unavailable(wrong)
 
     return Route(answer, public=True)
+
+
+def _unavailable(reasons: Sequence[str]) -> Reply:
+    body = "".join(f"{reason}\n" for reason in reasons).encode("utf-8", "backslashreplace")
+    return Reply(body, status=HTTPStatus.SERVICE_UNAVAILABLE)

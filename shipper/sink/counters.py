@@ -229,6 +229,7 @@ class AuditCounters:
             ) from error
         with self._lock:
             _complete(saved.counts)
+            self._labels.review(saved.counts)
             self._counts, self._upto = saved.counts, saved.upto
         if self._watcher is not None and saved.watcher:
             self._watcher.load(saved.watcher)

@@ -9,6 +9,7 @@ idle for `idle_seconds` makes room.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Annotated, Final, Literal
@@ -24,6 +25,7 @@ from shipper.terminal import printable
 # plain: as it is; hash: a keyed digest; allow: only those listed, the rest is __other__; off: none.
 Mode = Literal["plain", "hash", "allow", "off"]
 _DIGEST_BYTES: Final = 6  # 12 hex digits: of 100 series, no two alike by chance
+_DIGEST: Final = re.compile(f"[0-9a-f]{{{2 * _DIGEST_BYTES}}}")
 
 
 class LabelSettings(SinkSettings, frozen=True, kw_only=True):
@@ -35,7 +37,8 @@ class LabelSettings(SinkSettings, frozen=True, kw_only=True):
     addresses_allowed: tuple[str, ...] = ()  # for `addresses: allow`: addresses or networks
     # For `hash`: without a key, whoever knows the names can try them out.
     hash_key: Secret = ""
-    # Addresses or networks that stand for many clients: they count as __proxy__.
+    # Addresses or networks that stand for many clients: they count as __proxy__, and the detector's
+    # rules about one source leave them out.
     trusted_proxies: tuple[str, ...] = ()
     # Of one family. Prometheus wants less than 100 as a rule; two families stay below 500 with all
     # the closed ones.
@@ -62,7 +65,7 @@ class Labels:
         self._settings = settings
         self._is_proxy = among(settings.trusted_proxies)
         users, listed = frozenset(settings.users_allowed), among(settings.addresses_allowed)
-        modes = {"users": users.__contains__, "addresses": listed}
+        modes = self._allowed = {"users": users.__contains__, "addresses": listed}
         self.user = lru_cache(MEMO_MAX)(
             lambda text: self._value(text, settings.users, modes["users"])
         )
@@ -73,6 +76,29 @@ class Labels:
     def source(self, source: str) -> tuple[str | None, str | None]:
         """Give the value for an address or host, and why it is not its own; None: no series."""
         return (PROXY, None) if self._is_proxy(source) else self._address(source)
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """Give the addresses and networks that stand for many clients."""
+        return self._settings.trusted_proxies
+
+    def review(self, counts: AuditCounts) -> None:
+        """Remove kept series that these settings would not make: of names that are hashed now."""
+        tables = {"users": counts.by_account, "addresses": counts.by_source}
+        for what, table in tables.items():
+            mode: Mode = getattr(self._settings, what)
+            for value in list(table):
+                if not self._may_stay(value, mode, self._allowed[what]):
+                    del table[value]
+        for value in filter(self._is_proxy, list(counts.by_source)):
+            del counts.by_source[value]
+
+    def _may_stay(self, value: str, mode: Mode, allowed: Callable[[str], bool]) -> bool:
+        if value in (OTHER_VALUES, PROXY, NONE):
+            return mode != "off" or value == PROXY
+        if mode == "hash":
+            return _DIGEST.fullmatch(value) is not None
+        return mode == "plain" or (mode == "allow" and allowed(value))
 
     def _value(
         self, text: str, mode: Mode, allowed: Callable[[str], bool]

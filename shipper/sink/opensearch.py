@@ -31,7 +31,7 @@ from shipper.sink.opensearch_check import obstacles
 from shipper.sink.opensearch_package import Package
 from shipper.sink.opensearch_settings import OpenSearchSettings
 from shipper.sink.opensearch_setup import Setup
-from shipper.sink.opensearch_steps import troubles
+from shipper.sink.opensearch_steps import troubles as troubles_of
 from shipper.sink.opensearch_wire import (
     Reading,
     StatusError,
@@ -88,7 +88,7 @@ class OpenSearchSink:
 
     def _set_up(self, cluster: Cluster) -> None:
         try:
-            found = troubles(Setup(cluster, self._settings, self._around.clock.now()).run())
+            found = troubles_of(Setup(cluster, self._settings, self._around.clock.now()).run())
         except StatusError as error:
             raise judged(error, proven=False) from error
         if found and self._settings.setup == "require":
@@ -153,7 +153,7 @@ class OpenSearchSink:
         while pieces:
             piece = pieces.pop(0)
             try:
-                reading = read(cluster.bulk(piece), piece)
+                reading = _read(cluster, piece)
             except StatusError as error:  # 413, and nothing else
                 pieces[:0] = self._smaller(piece, error, package)
                 continue
@@ -196,12 +196,11 @@ class OpenSearchSink:
                 return
             self._retention_due = now + RETENTION_SECONDS
         try:
-            for index in retention.expired(cluster, self._settings, self._around.clock.now()):
-                retention.delete(cluster, index)
+            expired = retention.expired(cluster, self._settings, self._around.clock.now())
+            troubles = retention.delete_all(cluster, expired)
         except ShipperError as error:
-            self._tell_troubles("retention: ", [str(error)])
-        else:
-            self._tell_troubles("retention: ", [])
+            troubles = [str(error)]
+        self._tell_troubles("retention: ", troubles)
 
     def check(self) -> Sequence[str]:
         """Say what stands in the way; changes nothing."""
@@ -217,6 +216,17 @@ class OpenSearchSink:
         if self._cluster is not None:
             self._cluster.close()
             self._cluster = None
+
+
+def _read(cluster: Cluster, body: Body) -> Reading:
+    """Send a body and read the answer; what is none is a wrong url, before anything was taken."""
+    answer = cluster.bulk(body)
+    try:
+        return read(answer, body)
+    except UnavailableError as error:
+        if cluster.proven:
+            raise
+        raise MisconfiguredError(f"this does not look like OpenSearch: {error}") from error
 
 
 Settings = OpenSearchSettings

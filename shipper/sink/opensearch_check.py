@@ -12,7 +12,7 @@ from urllib.parse import quote
 from shipper.sink.opensearch_retention import expired
 from shipper.sink.opensearch_settings import OpenSearchSettings
 from shipper.sink.opensearch_setup import Setup
-from shipper.sink.opensearch_steps import Caller, troubles
+from shipper.sink.opensearch_steps import Caller, read_as, troubles
 from shipper.sink.opensearch_wire import StatusError, judged
 
 
@@ -31,7 +31,7 @@ def obstacles(cluster: Caller, settings: OpenSearchSettings, now: float) -> Sequ
 def _greet(cluster: Caller) -> None:
     """Find a wrong url or login. An account that may not even ask who is there has logged in."""
     try:
-        cluster.call("GET", "/")
+        read_as(dict[str, object], "/", cluster.call("GET", "/"))
     except StatusError as error:
         if error.status != 403 or not error.kind:
             raise

@@ -41,7 +41,7 @@ class Cluster:
         self._pipeline = {"pipeline": settings.pipeline} if settings.pipeline else {}
         self._current = 0
         self._lock = threading.Lock()
-        self._proven = False
+        self.proven = False  # whether it has taken documents
 
     def bulk(self, body: Body) -> bytes:
         """Send a bulk request; give the answer, to be read by `opensearch_wire.read`.
@@ -60,12 +60,12 @@ class Cluster:
         except StatusError as error:
             if error.status == 413:
                 raise
-            raise judged(error, proven=self._proven) from error
+            raise judged(error, proven=self.proven) from error
         return answer
 
     def prove(self) -> None:
         """Remember that this cluster has taken documents."""
-        self._proven = True
+        self.proven = True
 
     def call(
         self,

@@ -13,13 +13,30 @@ from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import quote
 
-import orjson
+from msgspec import Struct
 
 from shipper.document.index_name import IndexName
 from shipper.sink.opensearch_resources import PRIORITY, is_ours
 from shipper.sink.opensearch_settings import OpenSearchSettings
-from shipper.sink.opensearch_steps import Caller, State, Step, seen
+from shipper.sink.opensearch_steps import Caller, State, Step, read_as, seen
 from shipper.sink.opensearch_wire import StatusError
+
+
+class _Simulated(Struct):
+    template: dict[str, Any] | None = None
+
+
+class _Named(Struct):
+    name: str
+    index_template: dict[str, Any]
+
+
+class _Templates(Struct):
+    index_templates: list[_Named]
+
+
+class _Mapped(Struct):
+    mappings: dict[str, Any] = {}
 
 
 def effects(
@@ -51,8 +68,9 @@ def effects(
 
 def _would_be_ours(cluster: Caller, name: str) -> bool | None:
     """Say whether a new index of this name would have our mapping; None if that cannot be seen."""
+    path = f"/_index_template/_simulate_index/{quote(name, safe='')}"
     try:
-        answer = seen(cluster, "POST", f"/_index_template/_simulate_index/{quote(name, safe='')}")
+        answer = seen(cluster, "POST", path)
     except StatusError as error:
         # The server fails like that where the name is a data stream, or an alias, already.
         if error.kind != "illegal_state_exception":
@@ -60,21 +78,22 @@ def _would_be_ours(cluster: Caller, name: str) -> bool | None:
         answer = None
     if answer is None:
         return None
-    template = orjson.loads(answer).get("template") or {}
+    template = read_as(_Simulated, path, answer).template or {}
     return is_ours((template.get("mappings") or {}).get("_meta"))
 
 
 def _stronger(cluster: Caller, own: str, name: str) -> str:
     """Name the template that would win over ours, with its priority; "" if there is none."""
-    answer = seen(cluster, "GET", "/_index_template")
-    found: list[dict[str, Any]] = orjson.loads(answer)["index_templates"] if answer else []
+    path = "/_index_template"
+    answer = seen(cluster, "GET", path)
+    found = [] if answer is None else read_as(_Templates, path, answer).index_templates
     rivals = [
-        (int(each["index_template"].get("priority") or 0), str(each["name"]))
+        (int(each.index_template.get("priority") or 0), each.name)
         for each in found
-        if each["name"] != own
-        and any(fnmatchcase(name, pattern) for pattern in each["index_template"]["index_patterns"])
+        if each.name != own
+        and any(fnmatchcase(name, one) for one in each.index_template.get("index_patterns", ()))
         # One that is made of our fields is the operator's own way to add to them.
-        and f"{own}-fields" not in each["index_template"].get("composed_of", ())
+        and f"{own}-fields" not in each.index_template.get("composed_of", ())
     ]
     priority, rival = max(rivals, default=(0, ""))
     return f"/_index_template/{rival} (priority {priority})" if priority > PRIORITY else ""
@@ -85,9 +104,10 @@ def _is_foreign(cluster: Caller, name: str) -> bool:
 
     What is behind an alias is the operator's own arrangement.
     """
-    answer = seen(cluster, "GET", f"/{quote(name, safe='')}/_mapping")
-    indexes: dict[str, Any] = orjson.loads(answer) if answer else {}
+    path = f"/{quote(name, safe='')}/_mapping"
+    answer = seen(cluster, "GET", path)
+    indexes = {} if answer is None else read_as(dict[str, _Mapped], path, answer)
     last = max(
         (each for each in indexes if each == name or each.startswith(f".ds-{name}-")), default=""
     )
-    return bool(last) and not is_ours(indexes[last]["mappings"].get("_meta"))
+    return bool(last) and not is_ours(indexes[last].mappings.get("_meta"))

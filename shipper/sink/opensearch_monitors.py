@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-import orjson
+from msgspec import Struct, field
 
 from shipper.errors import UsageError
 from shipper.sink.opensearch_resources import MANAGED_BY, same
-from shipper.sink.opensearch_steps import Caller, State, Step
+from shipper.sink.opensearch_steps import Caller, State, Step, read_as
 from shipper.sink.opensearch_wire import StatusError
 
 PATH: Final = "/_plugins/_alerting/monitors"
@@ -32,6 +32,21 @@ _NO_PLUGIN: Final = (
 # A notification each time somebody new is at it, not each minute while it goes on.
 _THROTTLE: Final = {"value": 60, "unit": "MINUTES"}
 _BY_QUERY: Final = "query_level_trigger"
+
+
+class _Hit(Struct):
+    id: str = field(name="_id")
+    source: dict[str, Any] = field(name="_source")
+    seq_no: int = field(name="_seq_no")
+    primary_term: int = field(name="_primary_term")
+
+
+class _Hits(Struct):
+    hits: list[_Hit]
+
+
+class _Found(Struct):
+    hits: _Hits
 
 
 def read_monitors(folder: Path) -> list[dict[str, Any]]:
@@ -111,14 +126,14 @@ def _install(cluster: Caller, wanted: dict[str, Any], *, write: bool) -> Step:
         raise
     if found is None:
         return _put(cluster, "POST", PATH, Step(State.MADE, name, wanted), {}, write=write)
-    step = _compared(found["_source"].get("monitor", found["_source"]), name, wanted)
+    step = _compared(found.source.get("monitor", found.source), name, wanted)
     if step.state is not State.RENEWED:
         return step
     unless = {
-        "if_seq_no": str(found["_seq_no"]),
-        "if_primary_term": str(found["_primary_term"]),
+        "if_seq_no": str(found.seq_no),
+        "if_primary_term": str(found.primary_term),
     }
-    return _put(cluster, "PUT", f"{PATH}/{found['_id']}", step, unless, write=write)
+    return _put(cluster, "PUT", f"{PATH}/{found.id}", step, unless, write=write)
 
 
 def _compared(there: dict[str, Any], name: str, wanted: dict[str, Any]) -> Step:
@@ -133,19 +148,21 @@ def _compared(there: dict[str, Any], name: str, wanted: dict[str, Any]) -> Step:
     return Step(State.SAME if equal else State.RENEWED, name, wanted)
 
 
-def _find(cluster: Caller, name: str) -> dict[str, Any] | None:
+def _find(cluster: Caller, name: str) -> _Hit | None:
     query = {
         "size": _FOUND_MAX,
         "seq_no_primary_term": True,
         "query": {"term": {"monitor.name.keyword": name}},
     }
+    path = f"{PATH}/_search"
     try:
-        answer = orjson.loads(cluster.call("POST", f"{PATH}/_search", query))
+        answer = cluster.call("POST", path, query)
     except StatusError as error:
-        if error.status == 404:  # nobody ever made a monitor: their index is not there yet
+        # Nobody ever made a monitor: their index is not there yet.
+        if error.status == 404 and error.kind:
             return None
         raise
-    hits: list[dict[str, Any]] = answer["hits"]["hits"]
+    hits = read_as(_Found, path, answer).hits.hits
     return hits[0] if hits else None
 
 

@@ -161,7 +161,8 @@ def unreachable(error: Exception, host: str) -> ShipperError:
     reason = "protocol" if isinstance(error, failures.ProtocolError) else "unavailable"
     # TLS 1.3 has the client speak before the server has judged its certificate.
     hung_up = isinstance(cause, ssl.SSLEOFError) or isinstance(_inner(error), ConnectionResetError)
-    hint = " (does it want a client certificate?)" if hung_up and host.startswith("https") else ""
+    asks = "a client certificate" if host.startswith("https") else "https://"
+    hint = f" (does it want {asks}?)" if hung_up else ""
     return UnavailableError(f"{host} cannot be reached: {error}{hint}", reason=reason)
 
 

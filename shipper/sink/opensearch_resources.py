@@ -1,6 +1,6 @@
 """The index resources that setup makes: what they are called, and what stands in them. Pure.
 
-    ISM policy        mysql-audit            deletes indexes that are old enough
+    ISM policy        mysql-audit            deletes indexes that are old enough, of dated ones
     component         mysql-audit-settings   shards, copies, codec
     component         mysql-audit-fields     the field table (document/fields.py)
     component         mysql-audit-custom     empty: the operator's own, stronger than the two above
@@ -50,7 +50,7 @@ def templates(settings: OpenSearchSettings) -> tuple[Resource, ...]:
         for each, body, owned in zip(components, bodies, (True, True, False), strict=True)
     ]
     template: dict[str, Any] = {
-        "index_patterns": [name.wildcard],
+        "index_patterns": name.all_patterns,
         "priority": PRIORITY,
         "composed_of": components,
     }
@@ -60,9 +60,14 @@ def templates(settings: OpenSearchSettings) -> tuple[Resource, ...]:
     return (*made, Resource(name.base, f"/_index_template/{name.base}", _versioned(template)))
 
 
-def policy(settings: OpenSearchSettings) -> Resource:
-    """Give the ISM policy. A policy has no `_meta`; its description says whose it is."""
+def policy(settings: OpenSearchSettings) -> Resource | None:
+    """Give the ISM policy. A policy has no `_meta`; its description says whose it is.
+
+    None for one plain index: what deletes it when it is old deletes the newest records with it.
+    """
     name = IndexName(settings.index)
+    if not name.dated and not settings.data_stream:
+        return None
     kept: dict[str, Any] = {"name": "kept", "actions": [], "transitions": []}
     if settings.data_stream:
         # 30 GB: the usual size of a shard of logs. A day: so that deleting comes in days.
@@ -79,7 +84,7 @@ def policy(settings: OpenSearchSettings) -> Resource:
                 kept,
                 {"name": "deleted", "actions": [{"delete": {}}], "transitions": []},
             ],
-            "ism_template": [{"index_patterns": [name.wildcard], "priority": PRIORITY}],
+            "ism_template": [{"index_patterns": name.by_year, "priority": PRIORITY}],
         }
     }
     return Resource(name.base, f"{POLICIES}/{name.base}", body)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import orjson
+from msgspec import Struct, field
 
 from shipper.document.fields import VERSION
 from shipper.sink.opensearch_effect import effects
@@ -23,8 +23,38 @@ from shipper.sink.opensearch_resources import (
     templates,
 )
 from shipper.sink.opensearch_settings import OpenSearchSettings
-from shipper.sink.opensearch_steps import TROUBLES, Caller, State, Step
+from shipper.sink.opensearch_steps import TROUBLES, Caller, State, Step, read_as
 from shipper.sink.opensearch_wire import StatusError
+
+
+class _Component(Struct):
+    component_template: dict[str, Any]
+
+
+class _Index(Struct):
+    index_template: dict[str, Any]
+
+
+class _Templates(Struct):
+    """What there is under one name: one of either kind."""
+
+    component_templates: list[_Component] = []
+    index_templates: list[_Index] = []
+
+    def __post_init__(self) -> None:
+        if len(self.component_templates) + len(self.index_templates) != 1:
+            raise ValueError("one template was asked for")
+
+    @property
+    def body(self) -> dict[str, Any]:
+        whole = [each.index_template for each in self.index_templates]
+        return [*whole, *(each.component_template for each in self.component_templates)][0]
+
+
+class _Policy(Struct):
+    policy: dict[str, Any]
+    seq_no: int = field(name="_seq_no")
+    primary_term: int = field(name="_primary_term")
 
 
 class Setup:
@@ -46,8 +76,9 @@ class Setup:
         Raises StatusError where the cluster fails rather than refuses: then nothing is known.
         """
         steps = []
-        if self._settings.retention == "ism":
-            steps.append(self._policy(policy(self._settings)))
+        wanted = policy(self._settings) if self._settings.retention == "ism" else None
+        if wanted is not None:
+            steps.append(self._policy(wanted))
         *parts, whole = templates(self._settings)
         made = [self._template(each) for each in parts]
         self._bad = [step.path for step in made if step.state in TROUBLES]
@@ -58,37 +89,40 @@ class Setup:
 
     def _template(self, wanted: Resource) -> Step:
         try:
-            answer = orjson.loads(self._cluster.call("GET", wanted.path))
+            answer = self._cluster.call("GET", wanted.path)
         except StatusError as error:
-            if error.status == 404:
+            if _is_missing(error):
                 return self._put(wanted, State.MADE)
             return _denied(wanted, error)
-        (found,) = answer.get("component_templates") or answer["index_templates"]
-        body = found.get("component_template") or found["index_template"]
+        body = read_as(_Templates, wanted.path, answer).body
         # Both ways: what we do not want any more (`data_stream`) counts too.
         equal = same(wanted.body, body) and same(body, wanted.body)
         return self._compared(wanted, body.get("_meta"), equal=equal)
 
     def _policy(self, wanted: Resource) -> Step:
         try:
-            found = orjson.loads(self._cluster.call("GET", wanted.path))
+            answer = self._cluster.call("GET", wanted.path)
         except StatusError as error:
-            if error.status == 404:
+            if _is_missing(error):
                 return self._put(wanted, State.MADE)
             # A core without the plugin knows no such path; Amazon's always has it.
             if error.status == 400 and b"no handler found" in error.answer:
-                return Step(State.ABSENT, wanted.path, wanted.body, _NO_ISM)
+                # `own` goes by the dates in names, which a data stream has not.
+                instead = "" if self._settings.data_stream else _OWN
+                return Step(State.ABSENT, wanted.path, wanted.body, _NO_ISM.format(instead))
             return _denied(wanted, error)
-        description = str(found["policy"].get("description"))
+        found = read_as(_Policy, wanted.path, answer)
+        description = str(found.policy.get("description"))
         owner, _, rest = description.partition(" ")
         version = rest.partition(":")[0]
         meta = {"managed_by": owner, "version": int(version) if version.isdigit() else 0}
         # Written only if nobody wrote it since: two shippers may start at once.
         unless = {
-            "if_seq_no": str(found["_seq_no"]),
-            "if_primary_term": str(found["_primary_term"]),
+            "if_seq_no": str(found.seq_no),
+            "if_primary_term": str(found.primary_term),
         }
-        return self._compared(wanted, meta, unless, equal=same(wanted.body, found))
+        equal = same(wanted.body["policy"], found.policy)
+        return self._compared(wanted, meta, unless, equal=equal)
 
     def _compared(
         self, wanted: Resource, meta: Any, unless: dict[str, str] | None = None, *, equal: bool
@@ -121,8 +155,14 @@ class Setup:
 
 _NO_ISM: Final = (
     "this cluster has no Index State Management plugin, so nothing will delete old indexes: "
-    "set `retention: own`, or `retention: off` where something else does it"
+    "set {}`retention: off` where something else does it"
 )
+_OWN: Final = "`retention: own`, or "
+
+
+def _is_missing(error: StatusError) -> bool:
+    """Say whether OpenSearch has nothing of this name; a proxy that knows no such path has not."""
+    return error.status == 404 and bool(error.kind)
 
 
 def _denied(wanted: Resource, error: StatusError) -> Step:

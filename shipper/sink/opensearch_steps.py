@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from shipper.sink.opensearch_wire import StatusError
+
+Said = TypeVar("Said")
 
 
 class Caller(Protocol):
@@ -74,3 +77,14 @@ def seen(cluster: Caller, method: str, path: str, **params: str) -> bytes | None
         if error.status in (403, 404):
             return None
         raise
+
+
+def read_as(type_: type[Said], path: str, answer: bytes) -> Said:
+    """Read an answer to a call of `path`.
+
+    Raises StatusError where OpenSearch cannot have said that: a login page comes with 200 too.
+    """
+    try:
+        return msgspec.json.decode(answer, type=type_)
+    except msgspec.DecodeError as error:
+        raise StatusError(path, 200, answer, None) from error

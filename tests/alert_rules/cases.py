@@ -82,6 +82,11 @@ CASES: Final[dict[str, list[Case]]] = {
             {_failures("1040"): "0x40 9000x400", _failures("1203"): "0x40 9000x400"},
             silent=("11m", "14m"),
         ),
+        Case(
+            "broken handshakes",
+            {_failures("1156"): "0x40 9000x400", _failures("1159"): "0x40 9000x400"},
+            silent=("11m", "14m"),
+        ),
         Case("a reset", {_failures("1045"): "9000x40 5x400"}, silent=("11m", "14m")),
         Case("a scrape gap", {_failures("1045"): "0x40 _x40 900x40"}, silent=("21m", "24m")),
     ],

@@ -52,6 +52,11 @@ def bursts(metric: str, label: str) -> list[Case]:
             silent=("11m", "14m"),
         ),
         Case(
+            "a restart, and a scrape while the kept counts are read",
+            {UP: "1x40 0x2 1x40", one: "900x40 _x2 900x40"},
+            silent=("11m", "14m"),
+        ),
+        Case(
             "born a moment after the first scrape of all",
             {UP: "_x40 1x40", one: "_x42 25x40"},
             ("12m",),

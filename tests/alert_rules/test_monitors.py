@@ -279,6 +279,9 @@ def test_by_the_command_line(rig: OpenSearchRig, between: Proxy, tmp_path: Path)
         encoding="utf-8",
     )
     command = ("setup", "opensearch", "-c", config, "--monitors", FOLDER, "--channel", "chat")
+    dry = audit_shipper(*command, "--dry-run")
+    assert dry.stdout.count(f"  POST {PATH}\n".encode()) == len(MONITORS)
+    assert alerting.writes == 0
     done = audit_shipper(*command)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(b"created") >= len(MONITORS)

@@ -13,6 +13,8 @@ from alert_rules.cases import CASES
 from alert_rules.promtool import document
 from servers import need
 
+from shipper.codes import Category, lookup
+from shipper.counts import LOGIN_ERRORS
 from shipper.detection import RULES
 from shipper.observe.families import FAMILIES, HISTOGRAM
 
@@ -164,3 +166,21 @@ def test_rules_of_the_detector_are_spelt_right() -> None:
     for rule in rules():
         for value in re.findall(r'rule=~?"([^"]*)"', rule["expr"]):
             assert set(value.split("|")) <= set(RULES)
+
+
+NOBODYS = {
+    str(status)
+    for status in LOGIN_ERRORS
+    if lookup(status, "percona-json").category in (Category.LIMIT, Category.NET, Category.SERVER)
+}
+
+
+def test_a_full_server_and_broken_handshakes_are_the_same_everywhere() -> None:
+    """One that has no series of its own would count under `other`, which is no exception."""
+    (burst,) = (rule for rule in ALERTS if rule["alert"] == "MySQLAuditFailedLoginBurst")
+    (listed,) = re.findall(r'error_code!~"([^"]*)"', burst["expr"])
+    assert set(listed.split("|")) == NOBODYS
+    for folder, kind in (("opensearch", "json"), ("sigma", "yml")):
+        for file in (ROOT / "alert-rules" / folder).glob(f"*.{kind}"):
+            codes = set(re.findall(r"['\"](1\d{3})['\"]", file.read_text("utf-8")))
+            assert codes in (set(), NOBODYS), file

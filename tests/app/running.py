@@ -6,6 +6,8 @@ import json
 import signal
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,6 +77,23 @@ def daemon(config: Path, stdin: Path | None = None) -> Iterator[Daemon]:
         if process.poll() is None:
             process.kill()
         process.wait()
+
+
+def scrape(port: int) -> str:
+    """Give /metrics, once the daemon has them."""
+
+    def answer() -> str:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as reply:
+                text: str = reply.read().decode()
+                return text
+        except urllib.error.HTTPError as error:
+            with error:
+                if error.code != 503:
+                    raise
+            return ""
+
+    return until(answer)
 
 
 def users(folder: Path, source: str = "main") -> list[str]:

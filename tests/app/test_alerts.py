@@ -7,14 +7,13 @@ import shutil
 import signal
 import sqlite3
 import stat
-import urllib.request
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from app.running import configure, daemon
+from app.running import configure, daemon, scrape
 from command import audit_shipper
 from observe.test_accounting import LEFT, TAKEN
 from prometheus_client.parser import text_string_to_metric_families
@@ -69,8 +68,7 @@ def lines(folder: Path) -> list[dict[str, Any]]:
 
 def scraped(port: int) -> dict[str, dict[tuple[str, ...], float]]:
     """Family by name: sink, or the only label, to value."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as reply:
-        text = reply.read().decode()
+    text = scrape(port)
     found: dict[str, dict[tuple[str, ...], float]] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
@@ -226,3 +224,27 @@ def test_a_reload_begins_and_ends_the_delivery_of_alerts(tmp_path: Path) -> None
         burst(tmp_path, "203.0.113.10", 1)
         until(lambda: len(alerts(tmp_path)) == len(lines(tmp_path)) == 2)
         assert running.stop() == 0, running.log
+
+
+def test_a_proxy_of_the_counts_is_one_to_the_rules(tmp_path: Path) -> None:
+    """Many people behind one address, each with a wrong password, are no spraying."""
+    port = free_port()
+    config = configure(
+        tmp_path,
+        sinks=sinks(tmp_path).replace("metrics}", "metrics, trusted_proxies: [10.0.9.0/24]}"),
+        more=f"http: {{host: 127.0.0.1, port: {port}}}",
+    )
+    with (tmp_path / "main.log").open("a") as log:
+        for number, client in enumerate(["10.0.9.1"] * 9 + ["192.0.2.7"] * 9):
+            log.write(
+                f"20261126 10:00:{number:02},db1,u{number % 9},{client},{number},0,"
+                "FAILED_CONNECT,,,1045\n"
+            )
+    with daemon(config) as running:
+        until(lambda: lines(tmp_path))
+        until(lambda: sum(scraped(port)["mysql_audit_connects_total"].values()) == 18)
+        assert set(scraped(port)["mysql_audit_source_failed_accounts"]) == {("192.0.2.7",)}
+        assert running.stop() == 0, running.log
+    (found,) = lines(tmp_path)
+    assert found["ip"] == "192.0.2.7"
+    assert found["name"] == "password_spray"

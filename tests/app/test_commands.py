@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from app.running import FILE, JSONL, configure, daemon, users
@@ -215,6 +216,7 @@ def test_letters_are_listed_shown_and_replayed_into_a_real_server(
     shown = audit_shipper("dead-letters", "show", "-c", config, "--sink", "sql").stdout
     (letter,) = map(json.loads, shown.splitlines())
     assert letter["record"]["user"] == "u3"
+    assert (letter["record"]["kind"], letter["record"]["format"]) == ("connect", "percona-json")
     assert letter["bytes"] == json_row(3)
 
     verified = audit_shipper("verify", "-c", config)
@@ -235,6 +237,8 @@ def test_letters_are_listed_shown_and_replayed_into_a_real_server(
     still = audit_shipper(*replay)
     assert still.returncode == 1
     assert b"1 letter still refused" in still.stderr
+    assert b"sql invalid: " in still.stderr  # in the server's words of now
+    assert b"nobody" in still.stderr
     rig.root("ALTER TABLE audit_data DROP CONSTRAINT nobody")
     done = audit_shipper(*replay)
     assert (done.returncode, done.stderr) == (0, b"1 letter delivered\n")
@@ -248,3 +252,15 @@ def test_letters_are_listed_shown_and_replayed_into_a_real_server(
     # Replaying is over with it; what no sink ever saw stays for a person to look at.
     assert audit_shipper("dead-letters", "show", "-c", config, "--sink", "sql").stdout == b""
     assert b"(unreadable)" in audit_shipper("dead-letters", "list", "-c", config).stdout
+    leaves_a_bare_document_alone(config, letter)
+
+
+def leaves_a_bare_document_alone(config: Path, letter: dict[str, Any]) -> None:
+    """Of a log that was cut away meanwhile, only what was sent is left."""
+    bare = {key: value for key, value in letter.items() if key != "record"}
+    with (config.parent / "state" / "main.dead-letters.ndjson").open("a") as letters:
+        letters.write(json.dumps(bare | {"document": {"who": "u3"}}) + "\n")
+    left = audit_shipper("dead-letters", "replay", "-c", config)
+    assert left.returncode == 0
+    assert b"1 letter left alone" in left.stderr
+    assert b"0 letters delivered" in left.stderr

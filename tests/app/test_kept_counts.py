@@ -1,4 +1,4 @@
-"""Counts that outlive a process never show a lower value: that would be a burst to a rule."""
+"""Counts that outlive a process never show less, or nothing: that would be a burst to a rule."""
 
 from __future__ import annotations
 
@@ -19,15 +19,21 @@ FAILURES = 30
 WATCHED = ("mysql_audit_connects", "mysql_audit_connect_failures_by_source")
 
 
+# An answer that is there and has no count. To a rule the series is then younger than its target:
+# its whole value is an increase.
+EMPTY = (-1.0,)
+
+
 def counts(port: int) -> tuple[float, ...]:
-    """The sum of each watched family that has a sample; () where nobody answers."""
+    """The sum of each watched family; () where nobody answers, or not well."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
             text = answer.read().decode()
     except (urllib.error.URLError, ConnectionError):
         return ()
     families = (one for one in text_string_to_metric_families(text) if one.name in WATCHED)
-    return tuple(sum(sample.value for sample in one.samples) for one in families if one.samples)
+    sums = (sum(sample.value for sample in one.samples) for one in families if one.samples)
+    return tuple(sums) or EMPTY
 
 
 class Watch:

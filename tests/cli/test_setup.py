@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from command import audit_shipper
+from servers.proxy import Answer, proxy
 from sink.rigs.opensearch import OpenSearchRig, opensearch
 
 REST = "state: state\nsources: [{type: file, path: /var/lib/mysql/audit.log}]\n"
@@ -58,6 +59,29 @@ def test_a_cluster_that_is_not_there_is_status_2(tmp_path: Path) -> None:
     done = audit_shipper("setup", "opensearch", "-c", path)
     assert done.returncode == 2
     assert b"cannot be reached" in done.stderr
+
+
+@pytest.mark.parametrize("status", [200, 404])
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_a_page_instead_of_a_cluster_is_status_3(
+    rig: OpenSearchRig, tmp_path: Path, status: int, dry: tuple[str, ...]
+) -> None:
+    page = Answer(status, b"<html>please log in</html>", {"content-type": "text/html"})
+    with proxy(rig.server.url) as between:
+        between.fault = lambda _request: page
+        path = config(tmp_path, rig)
+        path.write_text(path.read_text().replace(rig.server.url, between.url))
+        done = audit_shipper("setup", "opensearch", "-c", path, *dry)
+    assert done.returncode == 3
+    assert b"does not look like OpenSearch" in done.stderr
+    assert b"please log in" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_channel_without_monitors_is_wrong_use(rig: OpenSearchRig, tmp_path: Path) -> None:
+    done = audit_shipper("setup", "opensearch", "-c", config(tmp_path, rig), "--channel", "c")
+    assert done.returncode == 2
+    assert b"--monitors" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -371,6 +371,12 @@ def test_the_detector_knows_every_rule_by_name() -> None:
         (Settings(ignore_accounts=("a@10.0.0.0/99",)), "ignore_accounts"),
         (Settings(burst_failures=1), "burst_failures"),
         (Settings(slow_window_seconds=10), "slow_window_seconds"),
+        # Rules that could never find anything, and one that would tell each failure.
+        (Settings(burst_window_seconds=0), "burst_window_seconds"),
+        (Settings(spray_window_seconds=0.5), "spray_window_seconds"),
+        (Settings(distributed_window_seconds=0), "distributed_window_seconds"),
+        (Settings(change_user_window_seconds=0), "change_user_window_seconds"),
+        (Settings(repeat_seconds=0), "repeat_seconds"),
     ],
 )
 def test_settings_that_disagree_are_told(settings: Settings, word: str) -> None:

@@ -93,3 +93,9 @@ def test_a_replay_writes_the_same_id_into_the_same_index() -> None:
         "_index": "mysql-audit-2026.09.01",
         "_id": "ab-1900-source_burst",
     }
+
+
+def test_an_error_that_only_mariadb_has_is_named() -> None:
+    """Detections do not say which server's number it is; MySQL refuses no login with this one."""
+    found = Detection("new_error_code", Sample("s", 0), 1, 0, 0, error_code=4151)
+    assert sentence(found).endswith("error 4151: the account is locked")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from fnmatch import fnmatchcase
 
 import pytest
 
@@ -53,6 +54,20 @@ def test_templates_and_patterns_come_from_the_name() -> None:
     assert (DAILY.base, DAILY.wildcard) == ("mysql-audit", "mysql-audit-*")
     assert (MONTHLY.base, MONTHLY.wildcard) == ("audit", "audit_*")
     assert (IndexName("one").base, IndexName("one").wildcard) == ("one", "one")
+
+
+@pytest.mark.parametrize("pattern", ["mysql-audit-%Y.%m.%d", "audit_%Y-%m", "one"])
+def test_the_patterns_of_one_sink_take_its_indexes_and_no_others(pattern: str) -> None:
+    name = IndexName(pattern)
+    days = ["1995-01-01", "1999-12-31", "2000-01-01", "2026-11-26", "2099-12-31"]
+    for day in days:
+        assert any(fnmatchcase(name.of(day), each) for each in name.by_year)
+    made = {name.of(day) for day in (*days, "", "1970-01-01", "9999-01-01")}
+    assert all(any(fnmatchcase(each, one) for one in name.all_patterns) for each in made)
+    if name.dated:
+        assert not any(fnmatchcase(name.of(""), each) for each in name.by_year)
+    other = IndexName(f"{name.base}-prod-%Y.%m.%d").of("2026-11-26")
+    assert not any(fnmatchcase(other, each) for each in name.all_patterns)
 
 
 @pytest.mark.parametrize(

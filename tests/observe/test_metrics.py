@@ -27,6 +27,7 @@ from shipper.notices import (
     Dropped,
     Filtered,
     Lost,
+    Mended,
     Notice,
     Refused,
     Rejected,
@@ -175,8 +176,29 @@ def test_attempts_and_their_failures() -> None:
     assert value(metrics, "audit_shipper_sink_up", sink="index") == 0
     metrics.hear(Attempted("db", "index", 0.2, None, 3))
     assert value(metrics, "audit_shipper_sink_up", sink="index") == 1
-    metrics.hear(Trouble("db", "index", "cannot deliver"))
+    metrics.hear(Trouble("db", "index", "cannot deliver", down=True))
     assert value(metrics, "audit_shipper_sink_up", sink="index") == 0
+
+
+def test_a_target_is_not_down_for_what_is_only_worth_knowing() -> None:
+    """No retention, an archive without a password: with nothing to deliver, that was down."""
+    metrics = told(Trouble("", "index", "setup: no plugin"))
+    assert value(metrics, "audit_shipper_sink_up", sink="index") is None
+    metrics.hear(Attempted("db", "index", 0.2, None, 1))
+    metrics.hear(Trouble("db", "index", "cannot read audit.log.gz"))
+    assert value(metrics, "audit_shipper_sink_up", sink="index") == 1
+
+
+def test_a_target_that_can_be_prepared_again_is_up_before_anything_is_delivered() -> None:
+    metrics = told(Trouble("db", "index", "cannot prepare the target", down=True))
+    metrics.hear(Mended("db", "index", "can prepare the target again", down=True))
+    assert value(metrics, "audit_shipper_sink_up", sink="index") == 1
+
+
+def test_a_target_that_refused_is_unknown_when_it_is_asked_anew() -> None:
+    metrics = told(Trouble("db", "index", "wrong password", down=True))
+    metrics.expect("db", "index")
+    assert value(metrics, "audit_shipper_sink_up", sink="index") is None
 
 
 def test_what_happens_to_files() -> None:

@@ -279,6 +279,45 @@ def test_modes() -> None:
     assert set(near.by_source) == {"10.0.0.9"}
 
 
+@pytest.mark.parametrize(
+    ("settings", "users", "sources"),
+    [
+        ({}, {"bob", "eve", "__none__"}, {"10.0.0.9", "192.0.2.7"}),
+        ({"users": "off"}, set(), {"10.0.0.9", "192.0.2.7"}),
+        ({"users": "hash", "addresses": "hash", "hash_key": "k"}, {"__none__"}, set()),
+        (
+            {"users": "allow", "users_allowed": ("bob",)},
+            {"bob", "__none__"},
+            {"10.0.0.9", "192.0.2.7"},
+        ),
+        (
+            {"addresses": "allow", "addresses_allowed": ("10.0.0.0/8",)},
+            {"bob", "eve", "__none__"},
+            {"10.0.0.9"},
+        ),
+        ({"trusted_proxies": ("10.0.0.0/8",)}, {"bob", "eve", "__none__"}, {"192.0.2.7"}),
+    ],
+)
+def test_what_may_not_be_shown_any_more_is_gone_after_the_restart(
+    settings: dict[str, Any], users: set[str], sources: set[str]
+) -> None:
+    """Somebody finds passwords among the names, and says `users: hash`."""
+    before = counters()
+    eve = record(CONNECT, status=1045, user="eve", ip="192.0.2.7")
+    before.deliver(batch(failed_login("bob"), eve))
+    before.deliver(batch(failed_login(""), start=1000))
+    after = counters(**settings)
+    after.load(before.dump())
+    counts = after.view()
+    assert (set(counts.by_account), set(counts.by_source)) == (users, sources)
+    assert counts.connects == before.view().connects
+    # And what these settings make stays from now on.
+    after.deliver(batch(failed_login("bob"), start=2000))
+    again = counters(**settings)
+    again.load(after.dump())
+    assert again.view() == after.view()
+
+
 def test_a_proxy_does_not_look_like_one_attacker() -> None:
     counts = seen(failed_login(), trusted_proxies=("10.0.0.0/24",))
     assert set(counts.by_source) == {"__proxy__"}

@@ -129,6 +129,10 @@ def test_a_failed_request_is_sent_again_and_nothing_is_twice(
         Answer(404, b"<html>nothing here</html>", HTML),
         Answer(403, b"<html>no</html>", HTML),
         Answer(401, b"Unauthorized", HTML),
+        Answer(200, b"<html>please log in</html>", HTML),
+        Answer(200, b'{"errors":fal', JSON),
+        Answer(200, b'{"acknowledged":true}', JSON),
+        Answer(200, b'{"errors":false,"items":[]}', JSON),
     ],
 )
 def test_the_same_at_the_first_contact_is_a_wrong_url(

@@ -239,8 +239,36 @@ def test_plain_and_tls_mixed_up(rig: OpenSearchRig) -> None:
     ):
         sink.prepare()
     plain = rig.server.url.replace("https:", "http:")
-    with closing(rig.sink(urls=(plain,))) as sink, pytest.raises(UnavailableError):
+    with (
+        closing(rig.sink(urls=(plain,))) as sink,
+        pytest.raises(UnavailableError, match="does it want https://"),
+    ):
         sink.prepare()
+
+
+def test_the_role_fits_a_data_stream_by_its_name_alone(rig: OpenSearchRig) -> None:
+    role, _ = documented_roles()
+    role["index_permissions"][0]["index_patterns"] = [rig.base]
+    settings = login(rig.server, user(rig.server, role)) | {"index": rig.base, "data_stream": True}
+    told: list[Notice] = []
+    with closing(rig.sink(Surroundings(tell=told.append), setup="require", **settings)) as sink:
+        sink.prepare()
+        assert sink.deliver(batch(failed_login(at=rfc3339(NOW)))).new == 1
+    assert told == []
+
+
+def test_the_documented_role_deletes_a_closed_index_too(rig: OpenSearchRig) -> None:
+    role, _ = documented_roles()
+    settings = login(rig.server, user(rig.server, role)) | {"retention": "own"}
+    around = Surroundings(clock=FakeClock(NOW))
+    with closing(rig.sink(around, **settings | {"retention": "off"})) as sink:
+        sink.prepare()
+        sink.deliver(batch(failed_login(at=rfc3339(NOW - 400 * 86400))))
+    (index,) = rig.server.call("GET", f"/{rig.base}-*/_settings")
+    rig.server.call("POST", f"/{index}/_close")
+    with closing(rig.sink(around, **settings)) as sink:
+        sink.prepare()
+    rig.server.call("GET", f"/{index}", ok=(404,))
 
 
 def test_a_certificate_that_has_expired_is_waited_for(rig: OpenSearchRig, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,35 @@ def test_days_months_one_index_and_a_data_stream(
     assert {hit["_index"] for hit in rig.documents()} == {place.format(rig.base)}
 
 
+PAGE = Answer(200, b"<html>please log in</html>", {"content-type": "text/html"})
+OTHERS = [
+    Answer(404, b"<html>no such path</html>", {"content-type": "text/html"}),
+    *(Answer(200, said, {"content-type": "application/json"}) for said in (b"{}", b"[]", b"")),
+]
+
+
+@pytest.mark.parametrize("answer", [PAGE, *OTHERS])
+@pytest.mark.parametrize("retention", ["ism", "own"])
+def test_what_is_no_opensearch_is_said_to_be_none(
+    rig: OpenSearchRig, between: Proxy, answer: Answer, retention: str
+) -> None:
+    between.fault = lambda _request: answer
+    with closing(rig.sink(urls=(between.url,), retention=retention)) as sink:
+        with pytest.raises(MisconfiguredError, match="does not look like OpenSearch"):
+            sink.prepare()
+        assert "does not look like OpenSearch" in "".join(sink.check())
+
+
+@pytest.mark.parametrize("path", ["/_index_template/_simulate_index/", "/_mapping"])
+def test_a_page_in_the_middle_of_setup_likewise(
+    rig: OpenSearchRig, between: Proxy, path: str
+) -> None:
+    between.fault = lambda request: PAGE if path in request.path else None
+    sink = rig.sink(urls=(between.url,))
+    with closing(sink), pytest.raises(MisconfiguredError, match="does not look like OpenSearch"):
+        sink.prepare()
+
+
 # --- The policy: against the stand-in, in front of the real server.
 
 
@@ -214,6 +244,45 @@ def test_without_the_plugin_setup_says_so_plainly(rig: OpenSearchRig, between: P
     assert "retention: own" in first.detail
 
 
+def test_a_data_stream_is_not_told_of_what_its_settings_refuse(
+    rig: OpenSearchRig, between: Proxy
+) -> None:
+    stream: dict[str, Any] = {"index": rig.base, "data_stream": True}
+    first, *_ = run(rig, between, retention="ism", **stream)
+    assert first.state == State.ABSENT
+    assert "retention: own" not in first.detail
+    assert "retention: off" in first.detail
+
+
+def test_names_that_begin_alike_do_not_get_in_each_others_way(
+    rig: OpenSearchRig, between: Proxy
+) -> None:
+    """Else the policy of one deleted the other's indexes, and its template was refused."""
+    ism = Ism()
+    between.fault = ism.fault
+    for index in (f"{rig.base}-%Y.%m.%d", f"{rig.base}-prod-%Y.%m.%d"):
+        steps = run(rig, between, retention="ism", index=index)
+        assert states(steps) == [State.MADE] * 5
+    patterns = [
+        pattern
+        for _, policy in ism.policies.values()
+        for template in policy["ism_template"]
+        for pattern in template["index_patterns"]
+    ]
+    name = f"{rig.base}-prod-2026.11.26"
+    assert [each for each in patterns if fnmatchcase(name, each)] == [f"{rig.base}-prod-20*"]
+    assert not [each for each in patterns if fnmatchcase(f"{rig.base}-undated", each)]
+
+
+def test_one_plain_index_has_no_policy_that_deletes_it_whole(
+    rig: OpenSearchRig, between: Proxy
+) -> None:
+    ism = Ism()
+    between.fault = ism.fault
+    assert states(run(rig, between, retention="ism", index=rig.base)) == [State.MADE] * 4
+    assert ism.writes == 0
+
+
 def test_auto_tells_require_stops_off_is_silent(rig: OpenSearchRig, between: Proxy) -> None:
     told: list[Notice] = []
     around = Surroundings(tell=told.append)
@@ -240,7 +309,9 @@ def test_auto_tells_require_stops_off_is_silent(rig: OpenSearchRig, between: Pro
 def test_the_clients_own_types_take_the_policy_strictly(*, data_stream: bool) -> None:
     index = "mysql-audit" if data_stream else "mysql-audit-%Y.%m.%d"
     settings = Settings(urls=("http://x",), index=index, data_stream=data_stream)
-    body = policy(settings).body
+    made = policy(settings)
+    assert made is not None
+    body = made.body
     assert ismcheck(body) == ""
     # And that it is strict: a misspelt key and a value of another type.
     body["policy"]["states"][0]["transitions"][0]["conditions"] = {"min_index_agee": "1d"}
@@ -312,6 +383,34 @@ def test_months_go_when_their_last_day_is_old_enough(rig: OpenSearchRig) -> None
     assert names(rig) == {"-2023.11", "-2023.10"}
 
 
+def test_an_index_that_cannot_go_does_not_save_the_others(rig: OpenSearchRig) -> None:
+    ship_days(rig, 38, 39, 40, 41)
+    block = {"index.blocks.read_only": True}
+    for day in ("2023.10.04", "2023.10.05"):
+        rig.server.call("PUT", f"/{rig.base}-{day}/_settings", block)
+    told: list[Notice] = []
+    around = Surroundings(clock=FakeClock(START), tell=told.append)
+    with closing(rig.sink(around, retention="own", retention_days=10)) as sink:
+        sink.prepare()
+    assert names(rig) == {"-2023.10.04", "-2023.10.05"}
+    (trouble,) = told
+    assert "cannot be deleted" in str(trouble)
+    assert "read-only" in str(trouble)
+    assert "and 1 more" in str(trouble)
+    for day in ("2023.10.04", "2023.10.05"):
+        unblock = {"index.blocks.read_only": None}
+        rig.server.call("PUT", f"/{rig.base}-{day}/_settings", unblock)
+
+
+def test_a_closed_index_expires_too(rig: OpenSearchRig) -> None:
+    ship_days(rig, 40)
+    rig.server.call("POST", f"/{rig.base}-2023.10.05/_close")
+    around = Surroundings(clock=FakeClock(START))
+    with closing(rig.sink(around, retention="own", retention_days=10)) as sink:
+        sink.prepare()
+    rig.server.call("GET", f"/{rig.base}-2023.10.05", ok=(404,))
+
+
 def test_an_index_that_another_shipper_deleted_is_no_error(rig: OpenSearchRig) -> None:
     ship_days(rig, 40)
     with closing(Cluster(rig.settings(), FakeClock())) as cluster:
@@ -319,11 +418,14 @@ def test_an_index_that_another_shipper_deleted_is_no_error(rig: OpenSearchRig) -
         assert delete(cluster, f"{rig.base}-2023.10.05") is False
 
 
-def test_retention_that_fails_delays_no_record(rig: OpenSearchRig, between: Proxy) -> None:
+@pytest.mark.parametrize("answer", [Answer(403), PAGE])
+def test_retention_that_fails_delays_no_record(
+    rig: OpenSearchRig, between: Proxy, answer: Answer
+) -> None:
     told: list[Notice] = []
     around = Surroundings(clock=FakeClock(START), tell=told.append)
-    between.fault = lambda each: Answer(403) if "_mapping" in each.path else None
-    with closing(rig.sink(around, urls=(between.url,), retention="own")) as sink:
+    between.fault = lambda each: answer if "_mapping" in each.path else None
+    with closing(rig.sink(around, urls=(between.url,), retention="own", setup="off")) as sink:
         sink.prepare()
         assert sink.deliver(batch(failed_login())).new == 1
     assert [type(notice) for notice in told] == [Trouble]
