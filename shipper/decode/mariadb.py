@@ -24,6 +24,7 @@ from shipper.decode.mariadb_row import (
     SERVER,
     Row,
     holds_clock,
+    parted,
     split_row,
 )
 from shipper.decode.mariadb_tail import Tail, read_tail, repeated_tail
@@ -42,9 +43,6 @@ NAME: Final = "mariadb"
 RDS: Final = "rds-mysql"
 AURORA: Final = "aurora-mysql"
 
-# Characters of a row without its statement on the fast path: less than HEAD_BYTES_MAX bytes.
-_SHORT: Final = 1000
-_DIGITS: Final = 15  # of a query id: sixteen are a clock
 _AURORA_CLOCK: Final = re.compile("[0-9]{16}")
 _CLOCK: Final = re.compile(CLOCK)
 _SECONDS: Final = re.compile("[0-9]{10}")
@@ -84,6 +82,10 @@ class MariaDb:
         self._clients: Memo[Client] = Memo(client)
         self._tails: Memo[Tail] = Memo(repeated_tail)
         self.end = RowEnd(context, self.start).find
+        # For rows inside a block, which the engine is not looking for.
+        self._apart = Context(context.options)
+        self._end_apart = RowEnd(self._apart, self.start).find
+        self._start = re.compile(self.start)
 
     cut = staticmethod(base.last_line_end)
 
@@ -97,36 +99,42 @@ class MariaDb:
         step = len(feed)
         ends = list(accumulate([len(line) + step for line in lines], initial=offset))
         try:
-            records = self._records(lines)
+            records = self._records(lines, feed)
         except (ValueError, MalformedError):
             return None
         return Decoded(records, ends[:-1], ends[1:])
 
-    def _records(self, lines: list[str]) -> list[AuditRecord]:
-        """Read rows without commas in their names; ValueError where `careful` should look.
+    def _records(self, lines: list[str], feed: str) -> list[AuditRecord]:
+        """Read rows; ValueError or MalformedError where the engine should look.
 
         Time, session and what stands around a statement repeat from row to row.
         """
         times, seconds, sessions, tails = self._times, self._seconds, self._sessions, self._tails
-        rows = _parted(lines)
-        texts = [text for _, _, _, text in rows if text is not None]
+        rows = parted(lines)
+        texts = [row[3] for row in rows if row and row[3] is not None]
         statements = iter(unescape_column(texts))
         records = []
-        for head, query, tail, text in rows:
-            time, session = head.split(",", 1)
-            aurora = time.isdecimal()
-            timestamp = f"{seconds[time[:-6]]}.{time[-6:]}Z" if aurora else times[time]
-            user, host, ip, connection, own = sessions[session]
-            name, kind, code, db, _, rds, said = tails[tail]
+        for line, row in zip(lines, rows, strict=True):
+            if row is None:
+                records.append(self._odd(line + feed))
+                continue
+            head, query, tail, text = row
+            sqltext = None if text is None else next(statements)
+            try:
+                time, session = head.split(",", 1)
+                aurora = time.isdecimal()
+                timestamp = f"{seconds[time[:-6]]}.{time[-6:]}Z" if aurora else times[time]
+                user, host, ip, connection, own = sessions[session]
+                name, kind, code, db, _, rds, said = tails[tail]
+            except (ValueError, MalformedError):
+                records.append(self._odd(line + feed))
+                continue
             extra = own.copy()
             extra["query_id"] = int(query)
             if said:
                 extra.update(said)
-            sqltext = None
-            if text is not None:
-                sqltext = next(statements)
-                if CUT_MIN <= len(text) <= CUT_MAX:
-                    extra["maybe_truncated"] = ["sqltext"]
+            if text is not None and CUT_MIN <= len(text) <= CUT_MAX:
+                extra["maybe_truncated"] = ["sqltext"]
             # fmt: off
             records.append(AuditRecord(
                 name, None, timestamp, None, connection, code, sqltext, user, host, None, ip,
@@ -134,6 +142,19 @@ class MariaDb:
             ))
             # fmt: on
         return records
+
+    def _odd(self, line: str) -> AuditRecord:
+        """Read a line by itself that names with commas or the like make odd.
+
+        Any client can have such rows written, by logging in with such a name: they must not slow
+        their neighbours. ValueError or MalformedError unless the engine would take just this line.
+        """
+        raw = line.encode("latin-1")
+        self._apart.item += 1
+        if not self._start.match(raw) or self._end_apart(raw, 0, False) != len(raw):  # noqa: FBT003 the shape of Format.end
+            raise ValueError(line)
+        raw.decode()  # else the engine keeps the bytes beside the record
+        return self.careful(raw)
 
     def _session(self, text: str) -> _Session:
         """Read `db1,app,10.0.0.7,3`."""
@@ -189,41 +210,10 @@ class MariaDb:
         )
 
 
-# Columns up to the query id, that id, what stands around a statement, and the statement.
-_Parted = tuple[str, str, str, str | None]
-
-
-def _parted(lines: list[str]) -> list[_Parted]:
-    """Take rows without commas in their names apart; ValueError where `careful` should look."""
-    rows: list[_Parted] = []
-    for line in lines:
-        text, rest, place = None, len(line), line.find(",QUERY,")
-        if place < 0:
-            tail = line.split(",", 6)[-1]
-            place = rest - len(tail) - 1
-        else:
-            opened, closed = line.index(",'", place + 7) + 2, line.rindex("'")
-            if closed < opened:
-                raise ValueError(line)
-            text, tail = line[opened:closed], line[place + 1 : opened] + line[closed:]
-            rest -= len(text)
-        head, _, query = line[:place].rpartition(",")
-        if not query.isdecimal() or len(query) > _DIGITS or rest > _SHORT:
-            raise ValueError(line)
-        if not line.isascii():
-            head, tail = _utf8(head), _utf8(tail)
-        rows.append((head, query, tail, text))
-    return rows
-
-
 def _connection_id(text: str) -> int:
     # Printed with %d: from 2^31 on the server's own number, which PROCESSLIST shows, is negative.
     number = int(text)
     return number + 2**32 if number < 0 else number
-
-
-def _utf8(text: str) -> str:
-    return text.encode("latin-1").decode()
 
 
 def _text(cell: str) -> str:

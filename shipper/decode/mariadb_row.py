@@ -19,7 +19,8 @@ user; the rest is read from the right. Where several anchors fit, the rule is:
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from collections.abc import Iterable
+from typing import Final, NamedTuple, TypeAlias
 
 CLOCK: Final = r"(?:[0-9]{8} {1,2}[0-9]{1,2}:[0-9]{2}:[0-9]{2}|[0-9]{16})"
 SERVER: Final = r"[a-zA-Z0-9_.:%-]{0,255}"
@@ -79,6 +80,47 @@ class Row(NamedTuple):
     thing: str
     status: str
     more: str
+
+
+# Columns up to the query id, that id, what stands around a statement, and the statement.
+Parted: TypeAlias = tuple[str, str, str, str | None]
+# Characters of a row without its statement that is parted: less than HEAD_BYTES_MAX bytes.
+_SHORT: Final = 1000
+_DIGITS: Final = 15  # of a query id: sixteen are a clock
+
+
+def parted(lines: Iterable[str]) -> list[Parted | None]:
+    """Take rows apart at their commas, line by line; None for what has others, and for no row.
+
+    Lines show their bytes as Latin-1; so does the statement of what is returned, alone.
+    """
+    rows: list[Parted | None] = []
+    for line in lines:
+        text, rest, place = None, len(line), line.find(",QUERY,")
+        try:
+            if place < 0:
+                tail = line.split(",", 6)[-1]
+                place = rest - len(tail) - 1
+            else:
+                opened, closed = line.index(",'", place + 7) + 2, line.rindex("'")
+                if closed < opened:  # the quote that opens is the only one
+                    rows.append(None)
+                    continue
+                text, tail = line[opened:closed], line[place + 1 : opened] + line[closed:]
+                rest -= len(text)
+            head, _, query = line[:place].rpartition(",")
+            if not line.isascii():
+                head, tail = _utf8(head), _utf8(tail)
+        except ValueError:
+            rows.append(None)
+            continue
+        fits = query.isdecimal() and len(query) <= _DIGITS and rest <= _SHORT
+        rows.append((head, query, tail, text) if fits else None)
+    return rows
+
+
+def _utf8(text: str) -> str:
+    return text.encode("latin-1").decode()
 
 
 def split_row(text: str) -> Row | None:

@@ -14,6 +14,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from shipper.decode import Options
+from shipper.decode.base import Context
+from shipper.decode.mariadb import MariaDb
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 CLOCK = "20240903 01:53:33"
@@ -415,3 +417,40 @@ def test_a_sign_is_no_status() -> None:
     first, defect, last = decode(row % b"0" + row % b"-" + row % b"-1")
     assert (first["status"], last["status"]) == (0, -1)
     assert defect["span"] == [first["span"][1], last["span"][0]]
+
+
+ODD = (
+    failed("o'brien, jr"),
+    failed("a,b,c"),
+    failed("x,7,8,QUERY,shop,'select 1'"),
+    f"{CLOCK},db1,o'brien, jr,web1,11,7,QUERY,shop,'select \\'x\\'',0",
+    f"{CLOCK},db1,app,web1,11,7,READ,shop,a,b,",
+    failed("x" * 1200),
+)
+
+
+@pytest.mark.parametrize("row", ODD)
+def test_odd_names_do_not_slow_their_neighbours(row: str) -> None:
+    """Anybody can fail to log in as such: one in a hundred records made all 15 times slower."""
+    block = QUERY + row.encode() + b"\n" + QUERY
+    decoded = MariaDb(Context(Options())).fast(block, 0)
+    assert decoded is not None
+    assert len(decoded.records) == 3
+    laws.check_all(block * 3, len(block) // 2)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        f"{CLOCK},db1,app,web1,11,7,QUERY,shop,'",  # and its text on the next line
+        f"{CLOCK},db1,app,web1,11,7,QUERY,shop,'select",
+        f"{CLOCK},db1,x{CLOCK},db1,app,web1,11,7,READ,shop,t,",
+        f"{CLOCK},db1,caf\udce9, jr,web1,11,0,FAILED_CONNECT,,,1045",
+        "junk",
+        "",
+    ],
+)
+def test_a_line_that_is_no_row_by_itself_is_left_to_the_careful_path(row: str) -> None:
+    block = QUERY + row.encode("utf-8", "surrogateescape") + b"\n" + QUERY
+    assert MariaDb(Context(Options())).fast(block, 0) is None
+    laws.check_all(block * 3, len(block) // 2)

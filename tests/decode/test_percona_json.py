@@ -9,6 +9,9 @@ import pytest
 from decode import laws
 from decode.decoding import decode
 
+from shipper.decode.base import Context, Options
+from shipper.decode.percona_json import PerconaJson
+
 CONNECT = (
     b'{"audit_record":{"name":"Connect","record":"7_2024-09-03T01:53:14",'
     b'"timestamp":"2024-09-03T01:53:33Z","connection_id":"993","status":1156,"user":"",'
@@ -99,3 +102,23 @@ def test_a_line_that_begins_otherwise_reads_the_same_on_both_paths(odd: bytes) -
     ):
         items = laws.check_all(log, len(CONNECT) + 3)
         assert [item["kind"] for item in items if "defect" not in item][-1] == "connect"
+
+
+@pytest.mark.parametrize("text", ["a\tb", "\t\t", "a\\\\\tb", "a\\\tb", "a\\tb\tc", "a\rb"])
+def test_raw_control_characters_read_the_same_on_both_paths(text: str) -> None:
+    log = CONNECT + QUERY.replace(b"select 1", text.encode()) + CONNECT
+    laws.check_all(log, len(CONNECT) + 3)
+
+
+def test_raw_tabs_do_not_leave_the_fast_path() -> None:
+    """Generation A writes those of the SQL as they are: the whole log was ten times slower."""
+    block = CONNECT + QUERY.replace(b"select 1", b"select\t1") + CONNECT
+    decoded = PerconaJson(Context(Options())).fast(block, 0)
+    assert decoded is not None
+    assert decoded.records[1].sqltext == "select\t1"
+    assert [*decoded.ends] == [len(CONNECT), len(block) - len(CONNECT), len(block)]
+
+
+@pytest.mark.parametrize("odd", [CONNECT.replace(b",", b"\t,"), QUERY.replace(b"1", b"\\\t")])
+def test_other_tabs_are_left_to_the_careful_path(odd: bytes) -> None:
+    assert PerconaJson(Context(Options())).fast(CONNECT + odd, 0) is None
