@@ -95,8 +95,11 @@ class Syslog:
         starts = list(accumulate([len(text) + 1 for text in texts], initial=0))
         if list(decoded.starts) != starts[:-1]:
             return None
-        for record, header, line in zip(decoded.records, headers, lines, strict=False):
+        rows = choice[0].name == MariaDb.name
+        for record, header, line, text in zip(decoded.records, headers, lines, texts, strict=False):
             if header:
+                if rows and "," in (record.user or "") and _glued(line, header, text):
+                    return None
                 self._complete(record, choice[0], header, line)
         ends = list(accumulate([len(line) + 1 for line in lines[:-1]], initial=offset))
         return Decoded(decoded.records, ends[:-1], ends[1:])
