@@ -31,7 +31,7 @@ from shipper.source.segment import Segment
 # that differ by one delivery.
 CACHE_BLOCKS: Final = 8
 # How long a lane waits for one that stands still, a part of it regained with each block: a lane
-# that waits for two requests of 1.5 MiB does stand. What this comes to: a target that takes less
+# that waits for two requests of 2 MiB does stand. What this comes to: a target that takes less
 # than 8 MiB/s holds up nobody for longer; its lane is left behind, and decodes for itself.
 PATIENCE_SECONDS: Final = 1.0
 _REGAINED: Final = 1 / 64
