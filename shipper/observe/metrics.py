@@ -119,7 +119,9 @@ class Metrics:
             left = self._waiting[source, sink]
             get("audit_shipper_sink_returned_records_total", sink).inc(left)
             self._wait(source, sink, -left)
-        self._families["audit_shipper_sink_up"].remove(sink)  # not known until it is tried again
+        up = "audit_shipper_sink_up"  # not known until it is tried again
+        self._children.pop((up, (sink,)), None)
+        self._families[up].remove(sink)
         get("audit_shipper_source_read_bytes_total", source, sink)
         get("audit_shipper_source_gap_bytes_total", source, sink)
         get("audit_shipper_source_rotations_total", source)

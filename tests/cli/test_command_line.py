@@ -358,7 +358,7 @@ def test_make_run_takes_a_log_of_any_name(tmp_path: Path, name: str) -> None:
     of_make = str(log).replace("$", "$$")
     variables = (f"BIN={Path(sys.executable).parent}", f"LOG={of_make}", f"STORE={tmp_path}/a.db")
     result = subprocess.run(
-        ["make", "-o", "setup", "run", *variables],  # -o: the environment is there
+        ["make", "--no-print-directory", "-o", "setup", "run", *variables],  # -o: it is there
         cwd=SAMPLES.parents[1],
         env={**os.environ, "MAKEFLAGS": ""},
         capture_output=True,
