@@ -110,8 +110,7 @@ class MariaDb:
         Time, session and what stands around a statement repeat from row to row.
         """
         times, seconds, sessions, tails = self._times, self._seconds, self._sessions, self._tails
-        rows = parted(lines)
-        texts = [row[3] for row in rows if row and row[3] is not None]
+        rows, texts = parted(lines)
         statements = iter(unescape_column(texts))
         records = []
         for line, row in zip(lines, rows, strict=True):

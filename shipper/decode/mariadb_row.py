@@ -89,12 +89,14 @@ _SHORT: Final = 1000
 _DIGITS: Final = 15  # of a query id: sixteen are a clock
 
 
-def parted(lines: Iterable[str]) -> list[Parted | None]:
+def parted(lines: Iterable[str]) -> tuple[list[Parted | None], list[str]]:
     """Take rows apart at their commas, line by line; None for what has others, and for no row.
 
-    Lines show their bytes as Latin-1; so does the statement of what is returned, alone.
+    Also gives the statements of the others by themselves. Lines show their bytes as Latin-1; so do
+    the statements, alone.
     """
     rows: list[Parted | None] = []
+    texts: list[str] = []
     for line in lines:
         text, rest, place = None, len(line), line.find(",QUERY,")
         try:
@@ -114,9 +116,13 @@ def parted(lines: Iterable[str]) -> list[Parted | None]:
         except ValueError:
             rows.append(None)
             continue
-        fits = query.isdecimal() and len(query) <= _DIGITS and rest <= _SHORT
-        rows.append((head, query, tail, text) if fits else None)
-    return rows
+        if query.isdecimal() and len(query) <= _DIGITS and rest <= _SHORT:
+            rows.append((head, query, tail, text))
+            if text is not None:
+                texts.append(text)
+        else:
+            rows.append(None)
+    return rows, texts
 
 
 def _utf8(text: str) -> str:
