@@ -116,7 +116,7 @@ def compiled(syntax: Syntax, layout: Layout) -> tuple[re.Pattern[str], re.Patter
         patterns = []
         for field in fields.split():
             pattern = template.format(name=field.removesuffix("?"), value=syntax.text)
-            # A choice of nothing costs half of what a repetition does.
+            # A choice of nothing costs less than a repetition.
             patterns.append(f"(?:{pattern}|)" if field.endswith("?") else pattern)
         return "".join(patterns)
 

@@ -74,16 +74,10 @@ Shape: TypeAlias = tuple[Any, ...]  # tells kinds of `extra` apart
 # What is longer is no name, and what is more than any format writes is not worth remembering.
 _CHARACTERS_MAX: Final = 200
 _ITEMS_MAX: Final = 16
-_NUMBER: Final = "query_id"
 
 
 def parted(extra: dict[str, Any]) -> tuple[Shape, tuple[int, ...]] | None:
     """Part the numbers in `extra` from the rest; None where it has more than texts and those."""
-    if len(extra) == 2 and type(number := extra.get(_NUMBER)) is int:
-        # MariaDB's rows, nearly all of them: half of what the loop costs.
-        (name, value), _ = extra.items()
-        if type(value) is str and len(value) <= _CHARACTERS_MAX:
-            return ((name, value), _NUMBER), (number,)
     if len(extra) > _ITEMS_MAX:
         return None
     shape: list[Any] = []

@@ -18,7 +18,7 @@ from shipper.sink.opensearch_body import GZIP, Body, without
 from shipper.sink.opensearch_wire import Reading
 
 # A tenth of the bytes for half a microsecond a record. Level 1 makes it a twelfth, for a tenth more
-# time here, and as much in what finds the processor's cache full afterwards.
+# time.
 _LEVEL: Final = 0
 
 

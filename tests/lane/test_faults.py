@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,20 @@ def target() -> Target:
 @pytest.fixture
 def world(tmp_path: Path, target: Target) -> World:
     return World(tmp_path, [target])
+
+
+def failing_reads(monkeypatch: pytest.MonkeyPatch, begun: Callable[[], bool]) -> list[int]:
+    """Let the first two reads fail once `begun`; give the offsets of those that did."""
+    real, failed = os.pread, list[int]()
+
+    def failing(fd: int, size: int, offset: int) -> bytes:
+        if begun() and len(failed) < 2:
+            failed.append(offset)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(fd, size, offset)
+
+    monkeypatch.setattr(os, "pread", failing)
+    return failed
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])
@@ -58,16 +73,8 @@ def test_a_disk_that_does_not_answer_when_a_letter_is_written(
     world.ship()
     log.write_text("no record\n")
     log.write(2)
-    real = os.pread
-    failed = []
-
-    def failing(fd: int, size: int, offset: int) -> bytes:
-        if target.deliveries == 2 and len(failed) < 2:  # delivered, and its letter not written
-            failed.append(offset)
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        return real(fd, size, offset)
-
-    monkeypatch.setattr(os, "pread", failing)
+    # Delivered, and its letter not written.
+    failed = failing_reads(monkeypatch, lambda: target.deliveries == 2)
     world.ship()
     assert len(failed) == 2
     assert target.users == log.users()
@@ -84,16 +91,7 @@ def test_a_disk_that_does_not_answer_when_a_refused_record_is_read_again(
     log = Log(world.log)
     world.sinks[0].refuse = lambda record: record.user == "u1"
     log.write(3)
-    real = os.pread
-    failed = []
-
-    def failing(fd: int, size: int, offset: int) -> bytes:
-        if target.deliveries and len(failed) < 2:
-            failed.append(offset)
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        return real(fd, size, offset)
-
-    monkeypatch.setattr(os, "pread", failing)
+    failed = failing_reads(monkeypatch, lambda: target.deliveries > 0)
     world.ship()
     assert len(failed) == 2
     (letter,) = world.source.dead_letters.read()
