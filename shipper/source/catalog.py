@@ -230,6 +230,7 @@ class Catalog:
 
     def _lose(self, segment: Segment) -> None:
         self._unnoted.append(segment)
+        self._finder.forget_copies(segment.id)
         segment.lose_file()
         # Not closed: what was renamed between two looks is found again, and is no loss before.
         segment.quiet_since, segment.closed = self._around.clock.monotonic(), False
@@ -265,21 +266,24 @@ class Catalog:
     def _scan(self, now: float, *, thorough: bool) -> bool:
         """Look at every file that may hold a segment."""
         by_key = {each.key: each for each in self._segments if each.key is not None}
-        held, changed, live = set(self._hold.files()), False, None
+        held, changed, live = {str(path) for path in self._hold.files()}, False, None
         followed = self._names.live()
-        for path, stat in self._finder.candidates(self._hold.files(), thorough=thorough):
+        for path, stat in self._finder.candidates(held, thorough=thorough):
             key = key_of(stat)
             live = key if path == followed else live
+            holds = ""  # the segment that this file turned out to hold
             if key in by_key:
-                if Path(path) not in held:
+                holds = by_key[key].id
+                if path not in held:
                     by_key[key].path = path
-                continue
-            found = self._finder.ask(path, stat)
-            if found is not None:
+            elif (found := self._finder.ask(path, stat)) is not None:
+                holds = found.identity.segment
                 segment = self._admit(found, now)
                 if segment is not None:
                     by_key[key] = segment
                     changed = True
+            if path in held and (holds or not stat.st_size):
+                changed |= self._hold.check(path, holds, wanted=key in by_key)
         return self._follow_name(live, now) or changed
 
     def _admit(self, found: Found, now: float) -> Segment | None:

@@ -7,7 +7,7 @@ was asked is remembered by (device, inode, size, time), for as long as the proce
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 from stat import S_ISREG
@@ -46,6 +46,7 @@ class _Asked(NamedTuple):
     size: int
     mtime: float
     whole: bool
+    segment: str = ""  # that it was a copy of
 
 
 def key_of(stat: os.stat_result) -> FileKey:
@@ -76,7 +77,7 @@ class Finder:
         self._troubles: set[str] = set()
 
     def candidates(
-        self, held: Iterable[Path], *, thorough: bool
+        self, held: Collection[str], *, thorough: bool
     ) -> Iterator[tuple[str, os.stat_result]]:
         """Give every file that may hold a segment; the live log last.
 
@@ -86,7 +87,7 @@ class Finder:
         self._live, self._left = None, float("inf") if thorough else REFUSING_SECONDS
         with suppress(OSError):
             self._live = key_of(Path(self._names.live()).stat())
-        for path in (*self._names.older(), *map(str, held), self._names.live()):
+        for path in (*self._names.older(), *sorted(held), self._names.live()):
             with suppress(OSError):
                 yield path, Path(path).stat()
 
@@ -95,10 +96,17 @@ class Finder:
         self._asked.pop(key, None)
         self._first_seen.pop(key, None)
 
+    def forget_copies(self, segment: str) -> None:
+        """Ask the copies of a segment again: what they held twice may be theirs alone now."""
+        copies = [key for key, asked in self._asked.items() if asked.segment == segment]
+        for key in copies:
+            del self._asked[key]
+
     def set_aside(self, found: Found) -> None:
-        """Close a file that holds nothing new; it is asked again only when it changes."""
+        """Close a copy, which holds nothing new; asked again when it changes, or `forget_copies`."""
         found.stream.close()
-        self._asked[found.key] = _Asked(found.size, found.mtime, whole=True)
+        segment = found.identity.segment
+        self._asked[found.key] = _Asked(found.size, found.mtime, whole=True, segment=segment)
 
     def ask(self, path: str, stat: os.stat_result) -> Found | None:
         """Open a file and find out which segment it holds; None if none, or not now."""

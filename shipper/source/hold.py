@@ -66,6 +66,24 @@ class Hold:
         self._let_go(segment)
         self._told.discard(segment.id)
 
+    def check(self, path: str, holds: str, *, wanted: bool) -> bool:
+        """Let a link go whose file holds something else now, as after copytruncate; True then.
+
+        `holds`: the segment that was found in it, "" for none; `wanted`: it is still to be shipped,
+        so that from now on the link is that one's.
+        """
+        link = Path(path)
+        meant = link.name[:ID_CHARACTERS]
+        if holds == meant or self._links.get(meant) != link:
+            return False
+        del self._links[meant]
+        place = self._folder / f"{holds}{link.name[ID_CHARACTERS:]}"
+        if wanted and holds not in self._links and _renamed(link, place):
+            self._links[holds] = place
+        else:
+            _remove(link)
+        return True
+
     def _bytes_of(self, segment: Segment) -> int:
         if segment.plain:
             return segment.size
@@ -108,6 +126,14 @@ class Hold:
         if size and segment.id not in self._told:
             self._told.add(segment.id)
             self._tell(Endangered(self._source, segment.path, size, why))
+
+
+def _renamed(path: Path, place: Path) -> bool:
+    try:
+        path.rename(place)
+    except OSError:
+        return False
+    return True
 
 
 def _remove(path: Path) -> None:

@@ -95,7 +95,9 @@ class Server:
             self.log.write(3)
             self.log.flush()
         elif kind == "copy":
-            self.log.copy_truncate(name)
+            self.log.copy(name)
+            self._stop.wait(self._chance.choice([0, 0.1]))  # time to see the copy before
+            self.log.truncate()
         elif kind == "compress":
             self.log.rename_and_flush(name)
             plain = self.log.path.with_name(name)

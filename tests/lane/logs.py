@@ -96,9 +96,12 @@ class Log:
         self.path.rename(self.path.with_name(name))
         self.flush()
 
+    def copy(self, name: str) -> None:
+        self.path.with_name(name).write_bytes(self.path.read_bytes())
+
     def copy_truncate(self, name: str) -> None:
         """Logrotate's copytruncate; the server writes on through its descriptor."""
-        self.path.with_name(name).write_bytes(self.path.read_bytes())
+        self.copy(name)
         self.truncate()
 
     def truncate(self) -> None:

@@ -55,7 +55,15 @@ def _choice(chance: random.Random) -> tuple[str, dict[str, float | int]]:
 RULES = (
     *("write", "write_a_part", "finish_part", "rotate_by_size", "flush", "take_the_footer_back"),
     *("rename_and_flush", "rename_now_flush_later", "copy_and_truncate", "compress_the_oldest"),
-    *("delete_the_oldest", "truncate", "look", "one_lane_works_a_little", "ship", "settle"),
+    *(
+        "copy_and_truncate_after_a_look",
+        "delete_the_oldest",
+        "truncate",
+        "look",
+        "one_lane_works_a_little",
+        "ship",
+        "settle",
+    ),
     *("the_target_is_away_for_a_while", "restart", "write_on_into_a_rotated_file"),
 )
 

@@ -171,6 +171,34 @@ def test_copytruncate_between_a_look_and_the_reading(world: World, target: Targe
     assert len(world.told(Truncated)) == 1
 
 
+def test_a_copy_that_was_seen_before_the_log_was_truncated(world: World, target: Target) -> None:
+    log = Log(world.log)
+    log.write(50)
+    world.source.catalog.poll()
+    log.copy("audit.log.1")
+    world.source.catalog.poll()  # two files hold the same
+    log.truncate()
+    log.write(3)
+    complete(world, target, log)
+
+
+def test_the_copy_of_a_truncated_log_is_held_in_its_place(
+    world: World, target: Target, tmp_path: Path
+) -> None:
+    log = Log(world.log)
+    log.write(9)
+    world.source.catalog.poll()
+    log.copy_truncate("audit.log.1")
+    log.write(1)
+    world.source.catalog.poll()
+    log.path.with_name("audit.log.1").unlink()
+    world.crash()
+    world = World(tmp_path, [target], world.clock)
+    complete(world, target, log)
+    [link] = (tmp_path / "state" / "held" / "main").iterdir()
+    assert link.samefile(log.path)
+
+
 def test_a_copy_that_is_still_being_written_is_waited_for(world: World, target: Target) -> None:
     log = Log(world.log)
     log.write(3)

@@ -144,6 +144,15 @@ class Following(RuleBasedStateMachine):
         self.log.copy_truncate(self._name())
 
     @rule()
+    def copy_and_truncate_after_a_look(self) -> None:
+        """The copy is seen while the log still holds the same."""
+        self.finish_part()
+        if self.log.path.exists():
+            self.log.copy(self._name())
+            self.world.source.catalog.poll()
+            self.log.truncate()
+
+    @rule()
     def compress_the_oldest(self) -> None:
         older = sorted(self.log.path.parent.glob("audit.log?*[0-9]"))
         if older:
