@@ -46,6 +46,8 @@ RULES: Final[dict[str, Rule]] = {
 
 # Enough to see whether somebody guesses names or has a list of them.
 USERS_MAX: Final = 10
+# Enough to see whether it is a subnet of one's own or half the world.
+SOURCES_MAX: Final = 10
 
 
 class Sample(NamedTuple):
@@ -71,6 +73,10 @@ class Detection(Struct, frozen=True, omit_defaults=True):
     samples: tuple[Sample, ...] = ()
     again: bool = False  # told before; it has been going on since
     users: tuple[str, ...] = ()  # accounts tried, at most USERS_MAX
+    # Where a finding about an account comes from: distinct addresses or host names, and at most
+    # SOURCES_MAX of them, those that tried most often first.
+    addresses: int | None = None
+    sources: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:

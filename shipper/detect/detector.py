@@ -136,7 +136,7 @@ class Detector:
 
     def _refused(self, record: AuditRecord, offset: int, segment: str) -> Iterable[Detection]:
         facts = self._failures.facts(record)
-        if facts.probe:
+        if facts.probe or facts.ignored:
             return ()
         login = self._login(record, facts, offset, segment)
         found = self._failures.judge(facts, login)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
 
 from shipper.detect.login import Login
 from shipper.detect.settings import Settings
 from shipper.detect.state import State
 from shipper.detect.tables import Episode, make_room
 from shipper.detection import Detection, Sample
+
+# What a finding says beside its numbers: made only where it is told; most failures tell nothing.
+About: TypeAlias = Callable[[], dict[str, Any]]
 
 
 class Episodes:
@@ -37,22 +40,22 @@ class Episodes:
         return frozenset(key for key, episode in episodes if self._holds(episode, second))
 
     def begin(
-        self, rule: str, key: str, login: Login, found: tuple[int, int, int], **about: Any
+        self, rule: str, key: str, login: Login, found: tuple[int, int, int], about: About
     ) -> Iterator[Detection]:
         """Begin an episode with (first, last, count), and tell it; one that goes on is longer."""
         if rule in self._off:
             return
         if self.active(rule, key, login.second) is not None:
-            yield from self.extend(rule, key, login, **about)
+            yield from self.extend(rule, key, login, about)
             return
         first, last, count = found
         table = self._episodes[rule]
         if key not in table:
             make_room(table, self._keys_max, lambda episode: episode.last)
         table[key] = Episode(first, last, count, last)
-        yield Detection(rule, login.at, count, first, last, **about)
+        yield Detection(rule, login.at, count, first, last, **about())
 
-    def extend(self, rule: str, key: str, login: Login, **about: Any) -> Iterator[Detection]:
+    def extend(self, rule: str, key: str, login: Login, about: About) -> Iterator[Detection]:
         """Count one more for an episode that is active."""
         episode = self._episodes[rule][key]
         episode.count += 1
@@ -60,9 +63,9 @@ class Episodes:
         episode.last = max(episode.last, login.second)
         if episode.last - episode.told >= self._repeat:
             episode.told = episode.last
-            about.setdefault("samples", (Sample(*login.at),))
+            told: dict[str, Any] = {"samples": (Sample(*login.at),)} | about()
             yield Detection(
-                rule, login.at, episode.count, episode.first, episode.last, again=True, **about
+                rule, login.at, episode.count, episode.first, episode.last, again=True, **told
             )
 
     def forget(self, before: int) -> None:

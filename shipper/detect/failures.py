@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Final, TypeAlias
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 from shipper.addresses import MEMO_MAX, bounded, network_of, source_of
 from shipper.codes import Category, is_probe, lookup
@@ -15,6 +15,7 @@ from shipper.detect.login import Facts, Login
 from shipper.detect.settings import Settings
 from shipper.detect.state import CODES_MAX, DISTINCT_MAX, State
 from shipper.detect.tables import Found, Level, Window, make_room
+from shipper.detect.telling import again, often, tried, tried_from
 from shipper.detection import (
     ACCOUNT_BURST,
     CHANGE_USER_GUESSING,
@@ -73,12 +74,14 @@ class Failures:
         code = lookup(record.status, record.format)
         # A number that is not in the table may be a guess: better told than overlooked.
         guess = code.category in _GUESSES or not code.symbol
+        ignored = self._exceptions.ignores(user, source)
         return Facts(
             user,
             source,
             pair_of(user, source),
             is_probe(record.status, record.user),
-            guess and not self._exceptions.ignores(user, source),
+            ignored,
+            guess and not ignored,
         )
 
     def judge(self, facts: Facts, login: Login) -> Iterable[Detection]:
@@ -118,10 +121,12 @@ class Failures:
                 str(login.status),
                 login,
                 (login.second, login.second, 1),
-                error_code=login.status,
-                user=login.user,
-                source=login.source,
-                samples=(login.at,),
+                lambda: {
+                    "error_code": login.status,
+                    "user": login.user,
+                    "source": login.source,
+                    "samples": (login.at,),
+                },
             )
 
     def _old_password(self, login: Login) -> Iterable[Detection]:
@@ -131,8 +136,7 @@ class Failures:
         found = window.burst(login.second, self._familiar_levels)
         if found is None:
             return ()
-        about = _about(login, window, user=True)
-        return self._episodes.begin(ACCOUNT_BURST, login.user, login, found, **about)
+        return self._begin_account(login, window, found)
 
     def _guess(self, login: Login) -> Iterator[Detection]:
         proxied = self._exceptions.is_proxy(login.source)
@@ -152,16 +156,16 @@ class Failures:
         second, source = login.second, login.source
         for rule, key in ((SOURCE_BURST, source), (ACCOUNT_BURST, login.user)):
             if self._episodes.active(rule, key, second):
-                about = _about(login, window, user=rule == ACCOUNT_BURST)
-                yield from self._episodes.extend(rule, key, login, **about)
+                about = partial(again, rule, login, window)
+                yield from self._episodes.extend(rule, key, login, about)
                 return
         found = window.burst(second, self._levels)
         if found:
             explained = self._episodes.keys(ACCOUNT_BURST, second)
             found = window.burst(second, self._levels, explained)
         if found:
-            about = _tried(window, found) | _about(login, window, user=False)
-            yield from self._episodes.begin(SOURCE_BURST, source, login, found, **about)
+            about = partial(tried, login, window, found)
+            yield from self._episodes.begin(SOURCE_BURST, source, login, found, about)
         else:
             yield from self._account(login)
 
@@ -174,9 +178,11 @@ class Failures:
             explained = self._episodes.keys(SOURCE_BURST, second)
             found = window.burst(second, self._levels, explained)
         if found:
-            yield from self._episodes.begin(
-                ACCOUNT_BURST, login.user, login, found, **_about(login, window, user=True)
-            )
+            yield from self._begin_account(login, window, found)
+
+    def _begin_account(self, login: Login, window: Window, found: Found) -> Iterator[Detection]:
+        about = partial(tried_from, login, window, found)
+        return self._episodes.begin(ACCOUNT_BURST, login.user, login, found, about)
 
     def _spray(self, login: Login, window: Window) -> Iterator[Detection]:
         table, source = self._state.tried, login.source
@@ -188,8 +194,8 @@ class Failures:
         begin = login.second - int(self._settings.spray_window_seconds)
         if len(accounts) > DISTINCT_MAX:
             del accounts[min(accounts, key=accounts.__getitem__)]
-        tried = [user for user, second in accounts.items() if second > begin]
-        distinct = len(tried)
+        lately = [user for user, second in accounts.items() if second > begin]
+        distinct = len(lately)
         if distinct >= self._settings.spray_accounts:
             inside = window.between(begin + 1, login.second)
             first = inside[0][0] if inside else login.second
@@ -198,10 +204,12 @@ class Failures:
                 source,
                 login,
                 (first, login.second, max(distinct, len(inside))),
-                source=source,
-                accounts=distinct,
-                users=tuple(sorted(tried)[:USERS_MAX]),
-                samples=tuple(window.samples),
+                lambda: {
+                    "source": source,
+                    "accounts": distinct,
+                    "users": tuple(sorted(lately)[:USERS_MAX]),
+                    "samples": window.seen(first, login.second),
+                },
             )
 
     def _distributed(self, login: Login) -> Iterator[Detection]:
@@ -219,19 +227,33 @@ class Failures:
             return
         networks = len({other for _, other in inside})
         if networks >= settings.distributed_networks:
-            found = (inside[0][0], inside[-1][0], len(inside))
-            about = _about(login, window, user=True)
+            found = Found(inside[0][0], inside[-1][0], len(inside))
             yield from self._episodes.begin(
-                DISTRIBUTED_BURST, login.user, login, found, networks=networks, **about
+                DISTRIBUTED_BURST,
+                login.user,
+                login,
+                found,
+                lambda: {
+                    "user": login.user,
+                    "networks": networks,
+                    "samples": window.seen(found.first, found.last),
+                    **self._spread_over(login, found),
+                },
             )
+
+    def _spread_over(self, login: Login, found: Found) -> dict[str, Any]:
+        """Name addresses of those networks: failures that no episode of a source explains."""
+        window = self._state.accounts.get(login.user)
+        before = window.between(found.first, found.last) if window else []
+        return often("addresses", "sources", [source for _, source in before] + [login.source])
 
     def _changed(self, login: Login, key: str) -> Iterator[Detection]:
         window = self._window(self._state.changes, key, login, login.user)
         window.trim(2 * self._settings.change_user_failures)
         found = window.burst(login.second, self._change_levels)
         if found:
-            about = _tried(window, found) | _about(login, window, user=False)
-            yield from self._episodes.begin(CHANGE_USER_GUESSING, key, login, found, **about)
+            about = partial(tried, login, window, found)
+            yield from self._episodes.begin(CHANGE_USER_GUESSING, key, login, found, about)
 
     def _window(self, table: dict[str, Window], key: str, login: Login, other: str) -> Window:
         window = table.get(key)
@@ -240,16 +262,3 @@ class Failures:
             window = table[key] = Window()
         window.add(login.second, other, login.at, self.horizon)
         return window
-
-
-def _tried(window: Window, found: Found) -> dict[str, object]:
-    """Say which accounts a source tried, those that it tried most often first."""
-    users = Counter(user for _, user in window.between(found.first, found.last))
-    often = sorted(users, key=lambda user: (-users[user], user))
-    return {"accounts": len(users), "users": tuple(often[:USERS_MAX])}
-
-
-def _about(login: Login, window: Window, *, user: bool) -> dict[str, object]:
-    """Say whom a finding is about, with records to look at."""
-    who = {"user": login.user} if user else {"source": login.source}
-    return {**who, "samples": tuple(window.samples)}

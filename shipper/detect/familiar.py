@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from shipper.addresses import network_of
 from shipper.detect.episodes import Episodes
 from shipper.detect.login import Login
 from shipper.detect.settings import Settings
 from shipper.detect.state import FAMILIAR_MAX, State, Stranger
-from shipper.detect.tables import make_room
+from shipper.detect.tables import SAMPLES_MAX, make_room
 from shipper.detection import (
     ACCOUNT_BURST,
     DISTRIBUTED_BURST,
     SUCCESS_AFTER_BURST,
     Detection,
+    Sample,
 )
 
 _DAY: Final = 86_400
@@ -51,12 +52,12 @@ class Familiar:
             # A neighbour of where the account always comes from may have been taken over.
             hit = None if self._knows_client(login) else self._others_guessed(login)
             if hit:
-                yield from self._tell(login, login.user, hit)
+                yield from self._tell(login, login.user, login.at, hit)
                 return
         else:
             hit = self._hit(login.second, login.user, login.source)
             if hit:
-                yield from self._tell(login, login.user, hit)
+                yield from self._tell(login, login.user, login.at, hit)
                 return
             table = self._state.strangers
             make_room(table, self._settings.keys_max, lambda stranger: stranger.second)
@@ -107,18 +108,21 @@ class Familiar:
                 return episode.first, second, episode.count
         return None
 
-    def _tell(self, login: Login, user: str, hit: tuple[int, int, int]) -> Iterator[Detection]:
-        window = self._state.sources.get(login.source)
-        samples = (*(window.samples if window else ())[:4], login.at)
-        yield from self._episodes.begin(
-            SUCCESS_AFTER_BURST,
-            f"{user}\0{login.source}",
-            login,
-            hit,
-            user=user,
-            source=login.source,
-            samples=samples,
-        )
+    def _tell(
+        self, login: Login, user: str, at: Sample, hit: tuple[int, int, int]
+    ) -> Iterator[Detection]:
+        """Tell that the login at `at` worked; `login` is the record that shows it."""
+        state, (first, last, _) = self._state, hit
+        windows = state.sources.get(login.source), state.accounts.get(user), state.spread.get(user)
+        seen = (window.seen(first, last) for window in windows if window)
+
+        def about() -> dict[str, Any]:
+            before = next(filter(None, seen), ())
+            samples = (*before[1 - SAMPLES_MAX :], at)
+            return {"user": user, "source": login.source, "samples": samples}
+
+        key = f"{user}\0{login.source}"
+        yield from self._episodes.begin(SUCCESS_AFTER_BURST, key, login, hit, about)
 
     def late(self, login: Login) -> Iterator[Detection]:
         """Judge a failure that is read after the login which it came before."""
@@ -129,7 +133,7 @@ class Familiar:
         if hit:
             del self._state.strangers[login.source]
             self._state.familiar.pop(pair_of(stranger.user, login.source), None)
-            yield from self._tell(login, stranger.user, hit)
+            yield from self._tell(login, stranger.user, stranger.at, hit)
 
     def forget(self, newest: int) -> None:
         """Remove what is too old to be known."""

@@ -27,4 +27,5 @@ class Facts(NamedTuple):
     source: str
     pair: str  # account, NUL, network: the key of `State.familiar`
     probe: bool
-    guess: bool  # refused for what was asked, and not left out by the settings
+    ignored: bool  # left out by the settings
+    guess: bool  # refused for what was asked, and not left out

@@ -38,7 +38,8 @@ class Window(Struct, array_like=True):
     """The failures of one key: (second, the other side), ascending."""
 
     entries: list[tuple[int, str]] = []
-    samples: list[Sample] = []
+    samples: list[Sample] = []  # the last that were read
+    moments: list[int] = []  # their seconds; states of before they were kept have none
 
     def add(self, second: int, other: str, at: Sample, horizon: int) -> None:
         """Count a failure, and forget what is older than `horizon` seconds before the newest.
@@ -56,10 +57,22 @@ class Window(Struct, array_like=True):
         oldest = entries[-1][0] - horizon
         if entries[0][0] < oldest:
             del entries[: bisect_left(entries, (oldest, ""))]
-        if len(entries) == 1:
-            self.samples.clear()
-        if len(self.samples) < SAMPLES_MAX:
-            self.samples.append(at)
+        self._keep(second, at)
+
+    def _keep(self, second: int, at: Sample) -> None:
+        samples, moments = self.samples, self.moments
+        if len(self.entries) == 1 or len(samples) != len(moments):
+            samples.clear()
+            moments.clear()
+        elif len(samples) >= SAMPLES_MAX:
+            del samples[0], moments[0]
+        samples.append(at)
+        moments.append(second)
+
+    def seen(self, first: int, last: int) -> tuple[Sample, ...]:
+        """Give records to look at from second `first` to second `last`, both included."""
+        pairs = zip(self.moments, self.samples, strict=False)
+        return tuple(at for second, at in pairs if first <= second <= last)
 
     def trim(self, entries_max: int) -> None:
         """Forget the oldest beyond `entries_max`."""

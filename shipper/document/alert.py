@@ -45,6 +45,8 @@ def record_of(detection: Detection) -> AuditRecord:
         "accounts": detection.accounts,
         "networks": detection.networks,
         "users": list(filter(None, detection.users)) or None,
+        "addresses": detection.addresses,
+        "sources": list(detection.sources) or None,
         "error_code": detection.error_code,
         "again": detection.again,
         "samples": [f"{sample.segment}-{sample.offset}" for sample in detection.samples],
@@ -101,6 +103,8 @@ def sentence(detection: Detection) -> str:
         parts.append(f"from {detection.source}")
     if detection.user is not None:
         parts.append(f"account {detection.user or '(none)'}")
+    if detection.sources:
+        parts.append(_where_from(detection))
     if detection.error_code is not None:
         parts.append(f"error {detection.error_code}: {_meaning(detection.error_code)}")
     if detection.count > 1:
@@ -116,6 +120,13 @@ def sentence(detection: Detection) -> str:
     return ", ".join(parts)
 
 
+def _where_from(detection: Detection) -> str:
+    named, number = ", ".join(detection.sources), detection.addresses or 0
+    if number < 2:
+        return f"from {named}"
+    return f"from {number} addresses ({named}{', …' if number > len(detection.sources) else ''})"
+
+
 def _meaning(status: int) -> str:
     """Say what a number means; one that MySQL does not refuse logins with is MariaDB's."""
     mysql = lookup(status, "")
@@ -124,11 +135,14 @@ def _meaning(status: int) -> str:
 
 def _who(finding: AuditRecord) -> dict[str, Any]:
     user, host, address = finding.user, finding.host, finding.ip
-    source = {"ip": address, "domain": host}
+    source, about = {"ip": address, "domain": host}, finding.extra or {}
+    own = address or host
+    sources: list[str] = [own] if own else about.get("sources", [])
+    addresses = [each for each in sources if _is_address(each)]
     related = {
-        "user": [user] if user else (finding.extra or {}).get("users"),
-        "ip": [address] if address else None,
-        "hosts": [host] if host else None,
+        "user": [user] if user else about.get("users"),
+        "ip": addresses or None,
+        "hosts": [each for each in sources if each not in addresses] or None,
     }
     who = {
         "user": {"name": user} if user else None,

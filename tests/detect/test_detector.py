@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from functools import cache
 
+import msgspec
 import pytest
 from detect.corpus import START, WIDTH, attacked, blocks, statement
 from detect.score import (
@@ -54,7 +55,40 @@ def test_twenty_refused_logins_of_one_source_are_a_burst_and_nineteen_are_not() 
     assert (found.rule, found.source, found.count) == ("source_burst", EVIL, 20)
     assert (found.first, found.last, found.accounts) == (START, START + 19, 1)
     assert found.at == ("s", 19 * WIDTH)
-    assert [sample.offset for sample in found.samples] == [0, 100, 200, 300, 400]
+    assert [sample.offset for sample in found.samples] == [1500, 1600, 1700, 1800, 1900]
+
+
+def places(found: Detection) -> list[int]:
+    """Which records the samples are, counted from 0."""
+    return sorted(sample.offset // WIDTH for sample in found.samples)
+
+
+def test_samples_are_records_of_the_finding_and_not_older_ones() -> None:
+    """A service with a wrong password tries once an hour for days; then somebody guesses."""
+    now_and_then = [login(3600 * n) for n in range(72)]
+    burst = [login(72 * 3600 + second) for second in range(20)]
+    (found,) = see([*now_and_then, *burst])
+    assert places(found) == [87, 88, 89, 90, 91]
+    assert found.first == START + 72 * 3600
+    # What was read last need not belong to it where records are unordered.
+    later = [login(500 + n) for n in range(4)]
+    (found,) = see([*[login(10 * n) for n in range(19)], *later, login(195)])
+    assert (found.first, found.last) == (START, START + 195)
+    assert places(found) == [23]
+
+
+def test_a_state_of_before_samples_had_times_is_read() -> None:
+    records = [login(second) for second in range(20)]
+    detector = Detector()
+    see(records[:10], detector)
+    state = msgspec.msgpack.decode(detector.dump())
+    for name in ("sources", "accounts", "spread"):
+        for window in state[name].values():
+            assert len(window.pop()) == 5
+    other = Detector()
+    assert other.load(msgspec.msgpack.encode(state))
+    (found,) = [one for block in blocks(records) for one in other.see(block, "s")]
+    assert places(found) == [15, 16, 17, 18, 19]
 
 
 def test_the_window_is_half_open() -> None:
@@ -96,6 +130,19 @@ def test_one_account_from_several_sources() -> None:
     records = [login(second, ip=f"198.51.100.{second % 4}") for second in range(20)]
     (found,) = see(records)
     assert (found.rule, found.user, found.source) == ("account_burst", "root", None)
+    assert found.addresses == 4
+    assert found.sources == tuple(f"198.51.100.{n}" for n in range(4))
+
+
+def test_a_finding_about_an_account_says_from_where_most_often_first_and_bounded() -> None:
+    known = login(0, "app", "10.42.1.1", 0)
+    stale = [login(10 + n / 9, "app", f"10.42.3.{n % 12 or 7}") for n in range(400)]
+    (found,) = see([known, *stale])
+    assert (found.rule, found.addresses, len(found.sources)) == ("account_burst", 11, 10)
+    assert found.sources[0] == "10.42.3.7"  # twice as often as the others
+    proxy = Settings(trusted_proxies=(EVIL,))
+    (found,) = see([login(second) for second in range(20)], Detector(proxy))
+    assert (found.addresses, found.sources) == (1, (EVIL,))
 
 
 def test_what_one_episode_explains_does_not_begin_another() -> None:
@@ -115,6 +162,7 @@ def test_one_account_from_five_networks_is_distributed() -> None:
     slow = [login(170 * n, ip=f"198.51.{n % 5}.7") for n in range(20)]
     (found,) = see(slow)
     assert (found.rule, found.user, found.networks) == ("distributed_burst", "root", 5)
+    assert (found.addresses, found.sources) == (5, tuple(f"198.51.{n}.7" for n in range(5)))
     near = [login(170 * n, ip=f"10.42.{n % 5}.7") for n in range(20)]
     assert see(near) == []
 
@@ -130,9 +178,9 @@ def test_a_login_that_succeeds_after_many_refused_ones() -> None:
 
 def test_the_success_may_be_read_before_the_failures() -> None:
     hit = login(310, status=0)
-    assert rules(see([hit, *[login(second * 30) for second in range(10)]])) == [
-        "success_after_burst"
-    ]
+    (found,) = see([hit, *[login(second * 30) for second in range(10)]])
+    assert found.rule == "success_after_burst"
+    assert places(found) == [0, 7, 8, 9, 10]  # the login that worked is one of them
     assert see([login(0, status=0), *[login(1 + second * 30) for second in range(10)]]) == []
 
 
@@ -140,6 +188,7 @@ def test_a_success_from_elsewhere_after_an_account_was_guessed() -> None:
     records = [login(second, ip=f"198.51.{second % 9}.7") for second in range(40)]
     found = see([*records, login(60, ip="192.0.2.1", status=0)])
     assert rules(found)[-1] == "success_after_burst"
+    assert len(found[-1].samples) == 5
 
 
 def test_an_account_that_is_known_there_has_an_old_password() -> None:
@@ -184,6 +233,9 @@ def test_probes_full_servers_and_ignored_accounts_do_not_count() -> None:
     ignored += [login(n, "root", "192.0.2.8") for n in range(100)]
     assert see([*probes, *full]) == []
     assert see(ignored, Detector(settings)) == []
+    # Not even as a reason that is new: a scanner of one's own tries all of them.
+    strange = login(8 * 86400, "root", "192.0.2.8", 1251), login(8 * 86400, "pmm", status=3118)
+    assert see([login(0, "app", "10.0.0.1", 0), *strange], Detector(settings)) == []
     guessed = [login(n, "exporter") for n in range(20)]
     assert rules(see(guessed, Detector(settings))) == ["source_burst"]
 

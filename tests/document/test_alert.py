@@ -55,6 +55,22 @@ def test_the_accounts_that_were_tried_stand_in_it() -> None:
     assert document["message"].endswith("3 accounts ((none), a\x1b, …)")
 
 
+def test_an_account_is_tried_from_somewhere() -> None:
+    sources = ("203.0.113.9", "::1", "web1", "(socket)")
+    burst = Detection(
+        "account_burst", Sample("ab", 1), 30, 5, 9, "root", addresses=7, sources=sources
+    )
+    document = alert(record_of(burst))
+    assert document["related"]["ip"] == ["203.0.113.9", "::1"]
+    assert document["related"]["hosts"] == ["web1", "(socket)"]
+    assert "source" not in document  # it is not one
+    assert "from 7 addresses (203.0.113.9, ::1, web1, (socket), …)" in document["message"]
+    extra = record_of(burst).extra or {}
+    assert (extra["addresses"], extra["sources"]) == (7, list(sources))
+    one = Detection("account_burst", Sample("ab", 1), 30, 5, 9, "root", sources=("::1",))
+    assert "account root, from ::1, 30 in" in sentence(one)
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_only_fields_of_the_table(rule: str) -> None:
     full = Detection(
