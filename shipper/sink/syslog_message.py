@@ -41,6 +41,8 @@ FIELDS: Final = (
     *("host", "ip", "db", "connection_id", "command_class", "record", "sqltext", "format"),
 )
 PLACE_FIELDS: Final = ("segment", "offset")
+# What only alerts have; of a record they are empty.
+ALERT_FIELDS: Final = ("message", "severity", "count", "first", "last", "samples")
 
 
 def without_controls(document: bytes) -> bytes:
@@ -105,6 +107,8 @@ def _cef_alert(record: AuditRecord) -> bytes:
         "suser": record.user,
         "src": record.ip,
         "shost": record.host,
+        "cs1Label": "samples",
+        "cs1": " ".join(about["samples"]),
         "msg": about["message"],
     }
     return _cef(
@@ -139,7 +143,7 @@ def template_problems(template: str) -> Iterator[str]:
     except ValueError as error:
         yield f"template: {error}"
         return
-    allowed = (*FIELDS, *PLACE_FIELDS)
+    allowed = (*FIELDS, *PLACE_FIELDS, *ALERT_FIELDS)
     for _, name, format_, conversion in parts:
         if name is None:
             continue
@@ -159,9 +163,18 @@ def template_text(template: str, segment: str) -> Text:
             name: "" if (value := getattr(record, name)) is None else visible(str(value))
             for name in FIELDS
         }
+        values |= _of_alert(record)
         return template.format(**values, segment=segment, offset=offset).encode()
 
     return text
+
+
+def _of_alert(record: AuditRecord) -> dict[str, str]:
+    if record.kind != ALERT:
+        return dict.fromkeys(ALERT_FIELDS, "")
+    about = dict(record.extra or {})
+    about["samples"] = " ".join(about["samples"])
+    return {name: visible(str(about[name])) for name in ALERT_FIELDS}
 
 
 def shortened(text: Text, record: AuditRecord, offset: int, room: int) -> bytes:

@@ -199,7 +199,10 @@ def test_cef_escapes_as_arcsight_says() -> None:
 )
 def test_an_alert_has_the_priority_of_its_severity(rule: str, priority: int, cef: int) -> None:
     at = Sample(SEGMENT, 7)
-    found = Detection(rule, at, 20, 1_795_687_200, 1_795_687_219, "a|b=\n", "203.0.113.9")
+    found = Detection(
+        *(rule, at, 20, 1_795_687_200, 1_795_687_219, "a|b=\n", "203.0.113.9"),
+        samples=(at, Sample(SEGMENT, 90)),
+    )
     (message,) = encoded(record_of(found))
     head, params = parsed(message)
     assert int(head["pri"]) == 8 + priority  # the facility stays the sink's
@@ -219,10 +222,19 @@ def test_an_alert_has_the_priority_of_its_severity(rule: str, priority: int, cef
         )
         in text
     )
-    assert b"cnt=20 suser=a|b\\=\\n src=203.0.113.9 msg=" in text
+    assert b"cnt=20 suser=a|b\\=\\n src=203.0.113.9 " in text
+    samples = f"{SEGMENT}-7 {SEGMENT}-90"
+    assert f" cs1Label=samples cs1={samples} msg=".encode() in text
 
-    (message,) = encoded(record_of(found), message="{name} {kind} {ip}")
-    assert message.endswith(f" {rule} alert 203.0.113.9".encode())
+    template = "{name} {kind} {ip} {count} {first} {last} {samples}: {message}"
+    (message,) = encoded(record_of(found), message=template)
+    assert message.endswith(
+        f" {rule} alert 203.0.113.9 20 "
+        f"2026-11-26T10:00:00.000Z 2026-11-26T10:00:19.000Z {samples}: "
+        f"{RULES[rule].meaning}, from 203.0.113.9, account a|b=#012, 20 in 19 seconds".encode()
+    )
+    (message,) = encoded(failed_login("bob"), message="{user} {count}{samples}{message}.")
+    assert message.endswith(b" bob .")  # a record has none of these
 
 
 def test_a_template_is_filled_in() -> None:
