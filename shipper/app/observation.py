@@ -55,7 +55,7 @@ class Observation:
         self._alerts = (
             None
             if config.alerts is None
-            else AlertFile(config.alerts, clock, instance=config.instance)
+            else AlertFile(config.alerts, clock, instance=config.instance, tell=self.tell)
         )
         self.recent = Recent(clock)
         self.endpoint: Endpoint | None = None
@@ -121,7 +121,9 @@ class Observation:
         self._started = True
 
     def close(self) -> None:
-        """Stop answering."""
+        """Stop answering; write what could not be written yet."""
+        if self._alerts is not None:
+            self._alerts.close()
         if self.endpoint is not None:
             self.endpoint.close()
 
