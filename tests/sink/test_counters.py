@@ -323,6 +323,22 @@ def test_a_proxy_does_not_look_like_one_attacker() -> None:
     assert set(counts.by_source) == {"__proxy__"}
 
 
+def test_our_own_words_have_room_where_attackers_have_taken_all_of_it() -> None:
+    sink = counters(series_max=2, trusted_proxies=("192.0.2.0/24",))
+    attack = [record(CONNECT, status=1045, user=f"u{n}", ip=f"10.0.0.{n}") for n in range(9)]
+    sink.deliver(batch(*attack))
+    sink.deliver(batch(record(CONNECT, status=1045, user="", ip="192.0.2.7"), start=1000))
+    counts = sink.view()
+    assert {value: tally.count for value, tally in counts.by_source.items()} == {
+        "10.0.0.0": 1,
+        "10.0.0.1": 1,
+        "__other__": 7,
+        "__proxy__": 1,
+    }
+    assert counts.by_account["__none__"].count == 1
+    assert counts.untracked[BY_USER, "max_series"] == 7
+
+
 @pytest.mark.parametrize(
     "settings",
     [
