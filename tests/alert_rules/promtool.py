@@ -9,6 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
+
+FIRES: Final = "fires"
+HOLDS: Final = "holds"  # for as long as `keep_firing_for` says
+CLEARS: Final = "clears"
+BOUNDARY: Final = "does not fire at the boundary"
+RESET: Final = "a counter that begins anew"
+BIRTH: Final = "a series that was not there before"
+GAP: Final = "a gap in the scrapes"
+OTHER: Final = "what has no label value of its own"
+ASPECTS: Final = frozenset((FIRES, HOLDS, CLEARS, BOUNDARY, RESET, BIRTH, GAP, OTHER))
 
 
 @dataclass(frozen=True)
@@ -20,6 +31,7 @@ class Case:
     firing: tuple[str, ...] = ()
     silent: tuple[str, ...] = ()
     labels: str = ""  # that the firing alert must carry
+    shows: str | tuple[str, ...] = ()  # of ASPECTS
 
 
 def document(alert: str, cases: Sequence[Case], rule_files: list[str]) -> dict[str, object]:

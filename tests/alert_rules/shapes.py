@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from alert_rules.promtool import Case
+from alert_rules.promtool import (
+    BIRTH,
+    BOUNDARY,
+    CLEARS,
+    FIRES,
+    GAP,
+    HOLDS,
+    OTHER,
+    RESET,
+    Case,
+)
 
 # Labels of one pod, and of Prometheus' target in it.
 P = 'namespace="n",pod="p"'
@@ -24,14 +34,27 @@ def bursts(metric: str, label: str) -> list[Case]:
             ("11m", "14m", "28m"),
             ("9m", "32m"),
             f'severity="warning",namespace="n",{label}="x"',
+            (FIRES, HOLDS, CLEARS, BIRTH),
         ),
         Case("from 0 to 25", {**up, one: "0x40 25x200"}, ("11m", "25m"), ("9m", "35m")),
         Case("a slow drip", {**up, one: "0+1x400"}, ("30m",)),
         Case("a slower drip", {**up, one: "0+0.5x400"}, silent=("10m", "30m", "60m")),
         Case("below the threshold", {**up, one: "0x40 17x200"}, silent=("11m", "14m")),
         Case("above the threshold", {**up, one: "0x40 22x200"}, ("11m",)),
-        Case("born below it", {**up, one: "_x40 17x200"}, silent=("11m", "14m")),
-        Case("a counter reset to 3", {**up, one: "500x40 3x200"}, silent=("11m", "14m")),
+        # What is born is not extrapolated.
+        Case("born at it", {**up, one: "_x40 20x200"}, ("11m",), ("9m",)),
+        Case(
+            "born just below it",
+            {**up, one: "_x40 19x200"},
+            silent=("11m", "14m"),
+            shows=BOUNDARY,
+        ),
+        Case(
+            "a counter reset to 3",
+            {**up, one: "500x40 3x200"},
+            silent=("11m", "14m"),
+            shows=RESET,
+        ),
         Case("a counter reset to 25", {**up, one: "500x40 25x200"}, ("11m",), ("9m",)),
         Case("a reset in a steady flow", {**up, one: "0+2x40 0+2x40"}, ("9m", "15m")),
         Case(
@@ -40,7 +63,7 @@ def bursts(metric: str, label: str) -> list[Case]:
             ("42m",),
             ("9m", "39m"),
         ),
-        Case("a scrape gap", {**gone, one: "0x40 _x40 900x40"}, silent=("21m", "24m")),
+        Case("a scrape gap", {**gone, one: "0x40 _x40 900x40"}, silent=("21m", "24m"), shows=GAP),
         Case(
             "Prometheus was not there",
             {UP: "1x40 _x40 1x40", one: "0x40 _x40 900x40"},
@@ -61,7 +84,12 @@ def bursts(metric: str, label: str) -> list[Case]:
             {UP: "_x40 1x40", one: "_x42 25x40"},
             ("12m",),
         ),
-        Case("no series of its own", {**up, other: "0x40 500x200"}, silent=("11m", "14m")),
+        Case(
+            "no series of its own",
+            {**up, other: "0x40 500x200"},
+            silent=("11m", "14m"),
+            shows=OTHER,
+        ),
         Case("two servers together", {**up, **elsewhere}, ("4m",), ("1m",)),
     ]
 
@@ -76,10 +104,11 @@ def counter(series: str, hold: int, labels: str) -> list[Case]:
             ("11m", "24m", f"{minutes - 2}m"),
             ("9m", f"{minutes + 2}m"),
             labels,
+            (FIRES, HOLDS, CLEARS) if hold else (FIRES, CLEARS),
         ),
-        Case("it stands still", {series: "7x800"}, silent=("11m", "60m")),
-        Case("a reset to 0", {series: "7x40 0x400"}, silent=("11m", "60m")),
-        Case("a scrape gap", {series: "7x40 _x40 7x40"}, silent=("21m", "30m")),
+        Case("it stands still", {series: "7x800"}, silent=("11m", "60m"), shows=BOUNDARY),
+        Case("a reset to 0", {series: "7x40 0x400"}, silent=("11m", "60m"), shows=RESET),
+        Case("a scrape gap", {series: "7x40 _x40 7x40"}, silent=("21m", "30m"), shows=GAP),
         Case("a gap with one behind it", {series: "7x40 _x20 8x40"}, ("16m",)),
         Case(
             "one while Prometheus was away for an hour",
@@ -112,6 +141,7 @@ def kept_counter(series: str) -> Case:
             BUILD: "1x80 _x8 1x100",
         },
         silent=("19m", "23m", "30m"),
+        shows=BIRTH,
     )
 
 
@@ -124,8 +154,23 @@ def process_counter(series: str, hold: int) -> list[Case]:
     ]
 
 
-def _process(what: str, began: str, series: str, values: str, **times: tuple[str, ...]) -> Case:
-    return Case(what, {BUILD: "1x900", BEGAN: began, series: values}, **times)
+def _process(
+    what: str,
+    began: str,
+    series: str,
+    values: str,
+    *,
+    firing: tuple[str, ...] = (),
+    silent: tuple[str, ...] = (),
+    shows: str | tuple[str, ...] = (),
+) -> Case:
+    return Case(
+        what,
+        {BUILD: "1x900", BEGAN: began, series: values},
+        firing,
+        silent,
+        shows=shows,
+    )
 
 
 def _seen_for_the_first_time(series: str, minutes: int) -> list[Case]:
@@ -137,6 +182,7 @@ def _seen_for_the_first_time(series: str, minutes: int) -> list[Case]:
             "_x40 1x800",
             firing=("12m", "23m", f"{minutes - 2}m"),
             silent=("9m", f"{minutes + 2}m"),
+            shows=BIRTH,
         ),
         _process(
             "a new process, first seen at 0",

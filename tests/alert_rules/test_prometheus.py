@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from alert_rules.cases import CASES
-from alert_rules.promtool import document
+from alert_rules.promtool import ASPECTS, BOUNDARY, FIRES, HOLDS, OTHER, RESET, document
 from servers import need
 
 from shipper.codes import Category, lookup
@@ -91,6 +91,41 @@ def test_every_alert_has_cases_that_fire_and_that_do_not() -> None:
         assert any(case.firing for case in cases), name
         assert any(case.silent for case in cases), name
         assert any(case.labels for case in cases), name
+
+
+# Labels whose values are capped, or from a closed list with a rest.
+_WITH_A_REST = {"source_ip", "user", "error_code"}
+
+
+def _aspects(name: str) -> set[str]:
+    """What the cases of an alert must show, by what its expression looks at."""
+    wanted = ASPECTS - {HOLDS, RESET, OTHER}
+    for rule in ALERTS:
+        if rule["alert"] == name:
+            counts = "increase(" in rule["expr"] or "rate(" in rule["expr"]
+            wanted |= {HOLDS} if "keep_firing_for" in rule else set()
+            wanted |= {RESET} if counts or _names(rule["expr"]).keys() & RECORDS.keys() else set()
+            wanted |= {OTHER} if _labels(rule["expr"]) & _WITH_A_REST else set()
+    return set(wanted)
+
+
+def _labels(expr: str) -> set[str]:
+    measured = set().union(*(_measured(metric) for metric in _names(expr)))
+    return {label for m in measured - FOREIGN.keys() for label in FAMILIES[m].labels}
+
+
+@pytest.mark.parametrize("name", sorted({rule["alert"] for rule in ALERTS}))
+def test_every_alert_is_shown_from_all_sides(name: str) -> None:
+    shown = {
+        aspect
+        for case in CASES[name]
+        for aspect in ((case.shows,) if isinstance(case.shows, str) else case.shows)
+    }
+    assert shown <= ASPECTS
+    assert _aspects(name) <= shown
+    for case in CASES[name]:
+        assert case.firing or FIRES not in case.shows, case.what
+        assert case.silent or BOUNDARY not in case.shows, case.what
 
 
 def test_every_alert_has_its_runbook_and_every_runbook_its_alert() -> None:
