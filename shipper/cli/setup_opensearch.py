@@ -95,7 +95,7 @@ def _run(
                 steps += install_monitors(
                     cluster,
                     read_monitors(monitors),
-                    index=IndexName(settings.index).wildcard,
+                    index=IndexName(settings.index),
                     channel=channel,
                     write=write,
                 )

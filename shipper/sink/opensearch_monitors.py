@@ -1,11 +1,13 @@
 """Alerting monitors: get, compare, put, as `setup` does it for templates.
 
-    install_monitors(cluster, read_monitors(Path("alert-rules/opensearch")), index="mysql-audit-*")
+    index = IndexName("mysql-audit-%Y.%m.%d")
+    install_monitors(cluster, read_monitors(Path("alert-rules/opensearch")), index=index)
 
-The Alerting plugin makes the ids of monitors itself, so a monitor is found by its name. What says
-`managed_by` in its `ui_metadata` is ours and is renewed when the file is newer; a monitor of the
-same name without it is somebody else's, is reported and left alone. Whether a monitor is enabled is
-the operator's choice once it exists. A cluster without the plugin gets a message that says so.
+The Alerting plugin makes the ids of monitors itself, so a monitor is found by its name. It begins
+as those of the indexes do: each sink of a cluster has its own. What says `managed_by` in its
+`ui_metadata` is ours and is renewed when the file is newer; a monitor of the same name without it
+is somebody else's, is reported and left alone. Whether a monitor is enabled is the operator's
+choice once it exists. A cluster without the plugin gets a message that says so.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct, field
 
+from shipper.document.index_name import IndexName
 from shipper.errors import UsageError
 from shipper.sink.opensearch_resources import MANAGED_BY, same
 from shipper.sink.opensearch_steps import Caller, State, Step, read_as
@@ -32,6 +35,8 @@ _NO_PLUGIN: Final = (
 # A notification each time somebody new is at it, not each minute while it goes on.
 _THROTTLE: Final = {"value": 60, "unit": "MINUTES"}
 _BY_QUERY: Final = "query_level_trigger"
+# What the names in the files begin with: the indexes that a sink has by default.
+_OF_THE_FILES: Final = "mysql-audit"
 
 
 class _Hit(Struct):
@@ -39,6 +44,11 @@ class _Hit(Struct):
     source: dict[str, Any] = field(name="_source")
     seq_no: int = field(name="_seq_no")
     primary_term: int = field(name="_primary_term")
+
+    @property
+    def monitor(self) -> dict[str, Any]:
+        monitor: dict[str, Any] = self.source.get("monitor", self.source)
+        return monitor
 
 
 class _Hits(Struct):
@@ -62,11 +72,12 @@ def read_monitors(folder: Path) -> list[dict[str, Any]]:
     return monitors
 
 
-def fitted(monitor: dict[str, Any], *, index: str, channel: str | None) -> dict[str, Any]:
+def fitted(monitor: dict[str, Any], *, index: IndexName, channel: str | None) -> dict[str, Any]:
     """Give a monitor for these indexes, that notifies a channel of the Notifications plugin."""
     made = copy.deepcopy(monitor)
+    made["name"] = index.base + made["name"].removeprefix(_OF_THE_FILES)
     for each in made["inputs"]:
-        each["search"]["indices"] = [index]
+        each["search"]["indices"] = [index.wildcard]
     if channel is not None:
         for each in made["triggers"]:
             ((kind, trigger),) = each.items()
@@ -97,7 +108,7 @@ def install_monitors(
     cluster: Caller,
     monitors: Sequence[dict[str, Any]],
     *,
-    index: str,
+    index: IndexName,
     channel: str | None = None,
     write: bool = True,
 ) -> list[Step]:
@@ -126,7 +137,7 @@ def _install(cluster: Caller, wanted: dict[str, Any], *, write: bool) -> Step:
         raise
     if found is None:
         return _put(cluster, "POST", PATH, Step(State.MADE, name, wanted), {}, write=write)
-    step = _compared(found.source.get("monitor", found.source), name, wanted)
+    step = _compared(found.monitor, name, wanted)
     if step.state is not State.RENEWED:
         return step
     unless = {
@@ -137,15 +148,18 @@ def _install(cluster: Caller, wanted: dict[str, Any], *, write: bool) -> Step:
 
 
 def _compared(there: dict[str, Any], name: str, wanted: dict[str, Any]) -> Step:
-    meta = there.get("ui_metadata") or {}
-    if meta.get("managed_by") != MANAGED_BY:
+    if not _is_ours(there):
         detail = "a monitor of this name is not ours: rename it, or leave it in place of ours"
         return Step(State.FOREIGN, name, wanted, detail)
-    if meta.get("version", 0) > wanted["ui_metadata"]["version"]:
+    if there["ui_metadata"].get("version", 0) > wanted["ui_metadata"]["version"]:
         return Step(State.NEWER, name, wanted)
     wanted["enabled"] = there.get("enabled", True)
     equal = same(_comparable(wanted), _comparable(there))
     return Step(State.SAME if equal else State.RENEWED, name, wanted)
+
+
+def _is_ours(monitor: dict[str, Any]) -> bool:
+    return (monitor.get("ui_metadata") or {}).get("managed_by") == MANAGED_BY
 
 
 def _find(cluster: Caller, name: str) -> _Hit | None:
@@ -163,7 +177,8 @@ def _find(cluster: Caller, name: str) -> _Hit | None:
             return None
         raise
     hits = read_as(_Found, path, answer).hits.hits
-    return hits[0] if hits else None
+    ours = [hit for hit in hits if _is_ours(hit.monitor)]
+    return next(iter(ours or hits), None)
 
 
 def _put(

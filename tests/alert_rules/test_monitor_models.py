@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from servers import need
 
+from shipper.document.index_name import IndexName
 from shipper.sink.opensearch_monitors import fitted, read_monitors
 
 ROOT = Path(__file__).parents[2]
@@ -44,7 +45,9 @@ def verdicts(folder: Path, *monitors: dict[str, Any]) -> list[list[str]]:
 
 
 def test_the_plugin_would_take_them(tmp_path: Path) -> None:
-    with_channel = [fitted(each, index="audit-*", channel="chat") for each in MONITORS]
+    with_channel = [
+        fitted(each, index=IndexName("mysql-audit-%Y.%m"), channel="chat") for each in MONITORS
+    ]
     found = verdicts(tmp_path, *MONITORS, *with_channel)
     for monitor, actions, verdict in zip(
         [*MONITORS, *MONITORS], [0] * len(MONITORS) + [1] * len(MONITORS), found, strict=True

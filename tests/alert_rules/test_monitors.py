@@ -24,6 +24,7 @@ from sink.rigs.opensearch import OpenSearchRig, opensearch
 
 from shipper.clock import rfc3339
 from shipper.document.fields import FIELDS
+from shipper.document.index_name import IndexName
 from shipper.errors import UsageError
 from shipper.model import AUDIT_STOP, CHANGE_USER, CONNECT, QUERY, AuditRecord
 from shipper.sink.opensearch_connection import Cluster
@@ -112,7 +113,8 @@ def filled(rig: OpenSearchRig, records: list[AuditRecord]) -> None:
 
 def searched(rig: OpenSearchRig, name: str, *, trigger: bool = True) -> dict[str, Any]:
     """Run a monitor's search as the plugin does: its window filled in, its condition in place."""
-    query = fitted(MONITORS[name], index=f"{rig.base}*", channel=None)["inputs"][0]["search"]
+    index = IndexName(rig.settings().index)
+    query = fitted(MONITORS[name], index=index, channel=None)["inputs"][0]["search"]
     body = _at(query["query"], str(int((time.time() + 60) * 1000)))
     for each in MONITORS[name]["triggers"] if trigger else ():
         condition = dict(each["bucket_level_trigger"]["condition"])
@@ -216,7 +218,7 @@ def between(rig: OpenSearchRig) -> Iterator[Proxy]:
 def install(rig: OpenSearchRig, between: Proxy, **how: Any) -> list[Step]:
     monitors = read_monitors(FOLDER)
     with closing(Cluster(rig.settings(urls=(between.url,)), FakeClock())) as cluster:
-        return install_monitors(cluster, monitors, index="audit-*", **how)
+        return install_monitors(cluster, monitors, **({"index": IndexName("audit-%Y.%m.%d")} | how))
 
 
 def test_installed_once(rig: OpenSearchRig, between: Proxy) -> None:
@@ -232,6 +234,35 @@ def test_installed_once(rig: OpenSearchRig, between: Proxy) -> None:
         for each in monitor["triggers"]:
             for trigger in each.values():
                 assert trigger["actions"][0]["destination_id"] == "chat"
+
+
+def test_each_sink_of_a_cluster_has_monitors_of_its_own(rig: OpenSearchRig, between: Proxy) -> None:
+    alerting = Alerting()
+    between.fault = alerting.fault
+    indexes = [IndexName(f"audit-{each}-%Y.%m.%d") for each in ("prod", "test")]
+    for state in (State.MADE, State.SAME):
+        for index in indexes:
+            assert {step.state for step in install(rig, between, index=index)} == {state}
+    watched = {
+        monitor["name"].partition(":")[0]: monitor["inputs"][0]["search"]["indices"]
+        for _, monitor in alerting.monitors.values()
+    }
+    assert watched == {"audit-prod": ["audit-prod-*"], "audit-test": ["audit-test-*"]}
+    assert all(monitor["name"].startswith("mysql-audit: ") for monitor in MONITORS.values())
+
+
+def test_ours_is_found_beside_somebody_elses_of_the_same_name(
+    rig: OpenSearchRig, between: Proxy
+) -> None:
+    alerting = Alerting()
+    between.fault = alerting.fault
+    install(rig, between)
+    ours = list(alerting.monitors.items())
+    alerting.monitors.clear()
+    for id_, (number, monitor) in ours:
+        alerting.monitors[f"their-{id_}"] = (0, monitor | {"ui_metadata": {}})
+        alerting.monitors[id_] = (number, monitor)
+    assert {step.state for step in install(rig, between)} == {State.SAME}
 
 
 def test_what_changed_is_renewed_and_what_the_operator_switched_off_stays_off(
