@@ -91,7 +91,9 @@ class Observation:
             self.metrics.expect(source, name_of(settings))
             if isinstance(sink, AuditCounters):
                 detector = Detector(self._detection(sink))
-                sentry = Sentry(detector, self._clock, self.tell, self.recent, findings)
+                sentry = Sentry(
+                    detector, self._clock, self.tell, self.recent, findings, source=source
+                )
                 sink.watch(sentry)
                 labels = sink.labels
                 self._made[source] = Audited(

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import threading
+from typing import Final
 
 from shipper.clock import Clock
 from shipper.detect import Detector
 from shipper.model import Marked
-from shipper.notices import Detected, Tell
+from shipper.notices import Detected, Tell, Trouble
 from shipper.observe.recent import Recent
 from shipper.sink.base import Batch
 from shipper.source.findings import Findings
+
+_FORGOTTEN: Final = (
+    "what the detector knew cannot be read: another version of this program wrote it. It begins "
+    "anew: nobody is familiar, and a burst that goes on is told again"
+)
 
 
 class Sentry:
@@ -23,6 +29,8 @@ class Sentry:
         tell: Tell,
         recent: Recent,
         findings: Findings | None = None,
+        *,
+        source: str = "",
     ) -> None:
         """Take records from the lane's thread, and questions from that of a scrape.
 
@@ -32,6 +40,7 @@ class Sentry:
         self._clock = clock
         self._findings = findings
         self._recent = recent
+        self._source = source
         self._tell = tell
         self._lock = threading.Lock()
         self._newest = (0, clock.monotonic())  # event time, and when it came
@@ -57,10 +66,12 @@ class Sentry:
             return self._detector.dump()
 
     def load(self, saved: bytes) -> bool:
-        """Go on where `dump` was; False where another version wrote that."""
+        """Go on where `dump` was; False where another version wrote that, which is told."""
         with self._lock:
             loaded = self._detector.load(saved)
             self._note_time()
+        if not loaded:
+            self._tell(Trouble(self._source, "", _FORGOTTEN))
         return loaded
 
     def _note_time(self) -> None:
