@@ -234,7 +234,7 @@ class Detector:
                 del table[key]
         for key in [key for key, one in state.tried.items() if max(one.values()) < before]:
             del state.tried[key]
-        self._episodes.forget(before)
+        self._episodes.forget(min(before, state.newest - int(self._settings.quiet_seconds)))
         self._familiar.forget(state.newest)
 
 

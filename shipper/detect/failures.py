@@ -12,8 +12,8 @@ from shipper.detect.episodes import Episodes
 from shipper.detect.exceptions import Exceptions
 from shipper.detect.familiar import Familiar, pair_of
 from shipper.detect.login import Facts, Login
-from shipper.detect.settings import Settings
-from shipper.detect.state import CODES_MAX, DISTINCT_MAX, State
+from shipper.detect.settings import DISTINCT_MAX, Settings
+from shipper.detect.state import CODES_MAX, State
 from shipper.detect.tables import Found, Level, Window, make_room
 from shipper.detect.telling import again, often, tried, tried_from
 from shipper.detection import (
@@ -56,8 +56,7 @@ class Failures:
         self._change_levels = (
             Level(settings.change_user_failures, int(settings.change_user_window_seconds)),
         )
-        self.horizon = int(max(settings.slow_window_seconds, settings.distributed_window_seconds))
-        self.horizon += int(settings.late_seconds)
+        self.horizon = int(max(settings.windows()) + settings.late_seconds)
 
     def facts(self, record: AuditRecord) -> Facts:
         """Give what is known without its time; remembered, as the same logins fail again."""

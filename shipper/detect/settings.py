@@ -21,6 +21,10 @@ RuleName = Literal[
     "new_error_code",
 ]
 
+# Accounts remembered for one source, and networks for one account: beyond this the number is "at
+# least so many", which no rule asks about.
+DISTINCT_MAX: Final = 64
+
 _WINDOWS: Final = (
     "burst_window_seconds",
     "slow_window_seconds",
@@ -79,23 +83,37 @@ class Settings(settings.Settings, frozen=True, kw_only=True):
     # one failure each are about 300 kB of state.
     keys_max: Positive = 4096
 
+    def windows(self) -> list[float]:
+        """Give the lengths of all windows, in seconds."""
+        return [getattr(self, name) for name in _WINDOWS]
+
     def problems(self) -> Iterator[str]:
         """Say which fields disagree."""
         for name in ("trusted_proxies", "ignore_sources"):
             for text in getattr(self, name):
                 if not is_network(text):
                     yield f"{name}: {text!r} is neither an address nor a network (10.0.0.0/8)"
-        for text in self.ignore_accounts:
-            user, at, where = text.rpartition("@")
-            if at and user and "/" in where and not is_network(where):
-                yield f"ignore_accounts: {where!r} in {text!r} is not a network"
+        yield from self._of_accounts()
         yield from self._too_short()
         if self.burst_failures < 2 or self.slow_failures < 2:
             yield "burst_failures and slow_failures: 2 or more are a burst"
+        if self.spray_accounts > DISTINCT_MAX:
+            yield f"spray_accounts: no more than {DISTINCT_MAX} of one source are remembered"
         if self.slow_window_seconds < self.burst_window_seconds:
             yield "slow_window_seconds must not be below burst_window_seconds"
         if self.success_window_seconds > self.slow_window_seconds:
             yield "success_window_seconds must not be above slow_window_seconds"
+
+    def _of_accounts(self) -> Iterator[str]:
+        for text in self.ignore_accounts:
+            user, at, where = text.rpartition("@")
+            if text.startswith(("'", "`", '"')):
+                yield f"ignore_accounts: {text!r}: give user@address without quotes"
+            elif at and user and "/" in where and not is_network(where):
+                yield f"ignore_accounts: {where!r} in {text!r} is not a network"
+            elif at and user and ("%" in where or "*" in where):
+                # MySQL's own words would be taken for a name, and never be met.
+                yield f"ignore_accounts: {text!r}: for anywhere give the user alone, else a network"
 
     def _too_short(self) -> Iterator[str]:
         for name in _WINDOWS:

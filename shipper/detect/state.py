@@ -12,9 +12,6 @@ from shipper.detection import RULES, Sample
 VERSION: Final = 1
 # Segments whose position is remembered: a lane reads one at a time, and after a crash one again.
 SEGMENTS_MAX: Final = 64
-# Accounts remembered for one source, and networks for one account: beyond this the number is "at
-# least so many", which no rule asks about.
-DISTINCT_MAX: Final = 64
 # Logins that worked, by (account, network) and by (account, address); nobody adds one by guessing.
 FAMILIAR_MAX: Final = 4096
 CODES_MAX: Final = 256  # the servers together have some fifty for logins

@@ -421,6 +421,10 @@ def test_the_detector_knows_every_rule_by_name() -> None:
         (Settings(trusted_proxies=("10.0.0.0/33",)), "trusted_proxies"),
         (Settings(ignore_sources=("here",)), "ignore_sources"),
         (Settings(ignore_accounts=("a@10.0.0.0/99",)), "ignore_accounts"),
+        (Settings(ignore_accounts=("exporter@%",)), "exporter@%"),
+        (Settings(ignore_accounts=("'exporter'@'10.0.0.1'",)), "quotes"),
+        (Settings(ignore_accounts=("exporter@10.0.0.*",)), "10.0.0.*"),
+        (Settings(spray_accounts=65), "spray_accounts"),
         (Settings(burst_failures=1), "burst_failures"),
         (Settings(slow_window_seconds=10), "slow_window_seconds"),
         # Rules that could never find anything, and one that would tell each failure.
@@ -433,6 +437,32 @@ def test_the_detector_knows_every_rule_by_name() -> None:
 )
 def test_settings_that_disagree_are_told(settings: Settings, word: str) -> None:
     assert any(word in problem for problem in settings.problems())
+
+
+def saving(records: list[AuditRecord], settings: Settings) -> list[Detection]:
+    """What is found where the state is saved, and so what is old forgotten, after each record."""
+    detector, found = Detector(settings), []
+    for block in blocks(records, 1):
+        found += detector.see(block, "s")
+        saved, detector = detector.dump(), Detector(settings)
+        assert detector.load(saved)
+    return found
+
+
+def test_long_windows_are_as_long_as_they_say() -> None:
+    """Somebody tries an account every four hours, for whom a day is the window."""
+    slow = [login(n * 14_400, f"user{n}") for n in range(5)]
+    assert rules(saving(slow, Settings(spray_window_seconds=86_400))) == ["password_spray"]
+    changes = [login(n * 14_400, kind=CHANGE_USER) for n in range(5)]
+    settings = Settings(change_user_window_seconds=86_400, off=("success_after_burst",))
+    assert rules(saving(changes, settings)) == ["change_user_guessing"]
+
+
+def test_a_long_quiet_is_as_long_as_it_says() -> None:
+    burst = [*(login(n) for n in range(20)), login(20_000, "bob", "10.0.0.1", 0)]
+    later = [login(40_000 + n) for n in range(20)]
+    assert len(saving([*burst, *later], Settings(quiet_seconds=86_400))) == 1
+    assert len(saving([*burst, *later], Settings())) == 2
 
 
 def test_recall_and_false_alarms_meet_the_goals() -> None:
