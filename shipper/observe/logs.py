@@ -151,7 +151,7 @@ class Log:
             head = {"time": moment, "level": level, "event": event}
             return json.dumps(head | fields, separators=(",", ":"))
         if isinstance(notice, Detected):
-            fields = {"message": sentence(notice.detection), **_console(notice.detection)}
+            fields = {"message": sentence(notice.detection), **_console(notice)}
         shown = " ".join(_pair(name, value) for name, value in fields.items())
         return f"{moment} {level.upper()} {event} {shown}".rstrip()
 
@@ -182,19 +182,25 @@ def _flat(document: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]
             yield path + name, value
 
 
-def _console(detection: Detection) -> dict[str, Any]:
+def _console(notice: Detected) -> dict[str, Any]:
+    detection = notice.detection
     fields = {
+        "log": notice.source,
         "rule": detection.rule,
         "user": detection.user,
         "source": detection.source,
         "count": detection.count,
         "first": rfc3339(detection.first),
+        "last": rfc3339(detection.last),
+        "samples": ",".join(f"{one.segment}-{one.offset}" for one in detection.samples) or None,
     }
     return {name: value for name, value in fields.items() if value is not None}
 
 
 def _pair(name: str, value: object) -> str:
     text = printable(str(value), limit=TEXT_MAX)
-    if name in ("detail", "message"):
+    if name == "message":  # of a finding: no name in it may look like one of the pairs behind it
+        return text.replace("=", "\\x3d")
+    if name == "detail":
         return text
     return f"{name}={json.dumps(text) if ' ' in text or '=' in text or not text else text}"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from typing import Any
 
 from clocks import FakeClock
+from msgspec import structs
 
 from shipper import notices
 from shipper.detection import Detection, Sample
@@ -15,7 +17,10 @@ from shipper.observe import logs
 from shipper.observe.logs import LINES_MAX, Log
 
 EVIL = "no\n2026 ERROR forged \x1b[2J"
-BURST = Detection("source_burst", Sample("s", 9), 20, 5, 9, source="203.0.113.9\x1b")
+SAMPLES = (Sample("s", 1), Sample("s", 9))
+BURST = Detection(
+    "source_burst", Sample("s", 9), 20, 5, 9, source="203.0.113.9\x1b", samples=SAMPLES
+)
 
 
 def written(*told: Notice, **how: Any) -> list[str]:
@@ -55,6 +60,14 @@ def test_nothing_of_a_log_moves_the_cursor_or_forges_a_line() -> None:
 def test_a_finding() -> None:
     (line,) = written(Detected("db", BURST))
     assert "many refused logins from one address" in line
+    pairs = dict(re.findall(r" (\w+)=(\S+)", line))
+    assert (pairs["log"], pairs["count"], pairs["rule"]) == ("db", "20", "source_burst")
+    assert pairs["first"] < pairs["last"]
+    assert pairs["samples"] == ",".join(f"{at.segment}-{at.offset}" for at in BURST.samples)
+    named = structs.replace(BURST, user="x rule=success_after_burst", sources=("a=b",))
+    (line,) = written(Detected("db", named))
+    assert line.count(" rule=") == 2  # the rule, and inside the quotes of `user`
+    assert ' user="x rule=success_after_burst" ' in line
     (line,) = written(Detected("db", BURST), as_json=True)
     found = json.loads(line)
     assert (found["event.kind"], found["rule.name"]) == ("alert", "source_burst")
