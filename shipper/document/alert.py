@@ -101,8 +101,11 @@ def sentence(detection: Detection) -> str:
     parts = [rule.meaning]
     if detection.source is not None:
         parts.append(f"from {detection.source}")
-    if detection.user is not None:
-        parts.append(f"account {detection.user or '(none)'}")
+    user = detection.user
+    if user is None and len(detection.users) == detection.accounts == 1:
+        (user,) = detection.users
+    if user is not None:
+        parts.append(f"account {user or '(none)'}")
     if detection.sources:
         parts.append(_where_from(detection))
     if detection.error_code is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
+from msgspec import structs
 
 from shipper.detection import RULES, Detection, Sample
 from shipper.document.alert import alert, record_of, sentence
@@ -53,6 +54,12 @@ def test_the_accounts_that_were_tried_stand_in_it() -> None:
     document = alert(record_of(spray))
     assert document["related"]["user"] == ["a\x1b"]
     assert document["message"].endswith("3 accounts ((none), a\x1b, …)")
+
+
+@pytest.mark.parametrize(("user", "named"), [("root", "root"), ("", "(none)")])
+def test_the_one_account_that_a_source_tried_is_named(user: str, named: str) -> None:
+    burst = structs.replace(BURST, users=(user,))
+    assert f"from 203.0.113.9, account {named}, 20 in 19 seconds" in sentence(burst)
 
 
 def test_an_account_is_tried_from_somewhere() -> None:
