@@ -105,7 +105,7 @@ class Daemon:
         sinks: Sequence[SinkSettings],
         findings: Findings | None = None,
     ) -> RunningSource:
-        make = self._observation.maker(name_of(settings), findings)
+        make = self._observation.maker(self._config, name_of(settings), findings)
         source = RunningSource(settings, sinks, self._config, self._clock, self._tell, make=make)
         source.on_failure = lambda: self.wish(Wish.FAIL)
         source.on_end = self._one_ended

@@ -79,18 +79,19 @@ class Observation:
             self._alerts.hear(notice)
 
     def maker(
-        self, source: str, findings: Findings | None = None
+        self, config: Config, source: str, findings: Findings | None = None
     ) -> Callable[[SinkSettings, Surroundings], Sink]:
         """Give what makes the sinks of a source, so that they are seen from the start.
 
-        What is detected in it goes into `findings` too.
+        `config` is the one that begins, and that `running` will be told of. What is detected goes
+        into `findings` too.
         """
 
         def make(settings: SinkSettings, surroundings: Surroundings) -> Sink:
             sink = make_sink(settings, surroundings)
             self.metrics.expect(source, name_of(settings))
             if isinstance(sink, AuditCounters):
-                detector = Detector(self._detection(sink))
+                detector = Detector(_detection(config, sink))
                 sentry = Sentry(
                     detector, self._clock, self.tell, self.recent, findings, source=source
                 )
@@ -102,12 +103,6 @@ class Observation:
             return sink
 
         return make
-
-    def _detection(self, sink: AuditCounters) -> DetectSettings:
-        """Give the detector's settings: who is a proxy to the counts is one to the rules."""
-        detect = self._config.detect
-        proxies = (*detect.trusted_proxies, *sink.labels.proxies)
-        return structs.replace(detect, trusted_proxies=proxies)
 
     def running(self, config: Config, sources: Sequence[RunningSource]) -> None:
         """Note that these sources run now, and are what is asked about from here on.
@@ -158,6 +153,12 @@ class Observation:
 
     def _dead_letter_bytes(self) -> int:
         return sum(_sizes(Path(self._config.state).glob("*.dead-letters.ndjson*")))
+
+
+def _detection(config: Config, sink: AuditCounters) -> DetectSettings:
+    """Give the detector's settings: who is a proxy to the counts is one to the rules."""
+    proxies = (*config.detect.trusted_proxies, *sink.labels.proxies)
+    return structs.replace(config.detect, trusted_proxies=proxies)
 
 
 def _sizes(paths: Iterable[Path]) -> Iterator[int]:

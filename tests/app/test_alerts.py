@@ -226,6 +226,29 @@ def test_a_reload_begins_and_ends_the_delivery_of_alerts(tmp_path: Path) -> None
         assert running.stop() == 0, running.log
 
 
+def test_a_reload_changes_what_is_detected(tmp_path: Path) -> None:
+    """With the threshold of the new configuration, and what was counted under the old one."""
+    port = free_port()
+    http = f"http: {{host: 127.0.0.1, port: {port}}}"
+    burst(tmp_path, "203.0.113.9", 0)
+    config = configure(
+        tmp_path, sinks=sinks(tmp_path), more=f"{http}\ndetect: {{burst_failures: 40}}"
+    )
+    with daemon(config) as running:
+        running.says("opened source=main ")
+        until(lambda: sum(scraped(port)["mysql_audit_connects_total"].values()) == 20)
+        configure(tmp_path, sinks=sinks(tmp_path), more=f"{http}\ndetect: {{burst_failures: 25}}")
+        reloaded = "audit_shipper_config_last_reload_success_timestamp_seconds"
+        first = scraped(port)[reloaded][()]
+        running.signal(signal.SIGHUP)
+        until(lambda: scraped(port)[reloaded][()] > first)
+        burst(tmp_path, "203.0.113.9", 1)
+        until(lambda: lines(tmp_path))
+        assert running.stop() == 0, running.log
+    (found,) = lines(tmp_path)
+    assert (found["name"], found["extra"]["count"]) == ("source_burst", 25)
+
+
 def test_a_proxy_of_the_counts_is_one_to_the_rules(tmp_path: Path) -> None:
     """Many people behind one address, each with a wrong password, are no spraying."""
     port = free_port()
