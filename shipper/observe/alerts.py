@@ -98,7 +98,8 @@ class AlertFile:
 
 def _append(fd: int, line: bytes) -> None:
     """Append a whole line, or nothing: a disk that gets full takes a part of it."""
-    end = os.fstat(fd).st_size
-    if os.write(fd, line) < len(line):
-        os.ftruncate(fd, end)
+    count = os.write(fd, line)
+    if count < len(line):
+        # Where it was put, and not where the file ended before: other workers append to it, too.
+        os.ftruncate(fd, os.lseek(fd, 0, os.SEEK_CUR) - count)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
