@@ -172,6 +172,8 @@ class Failures:
         second = login.second
         window = self._window(self._state.accounts, login.user, login, login.source)
         window.trim(2 * max(level.failures for level in self._levels))
+        if self._episodes.active(DISTRIBUTED_BURST, login.user, second):
+            return  # the same account, and it says more
         found = window.burst(second, self._levels)
         if found:
             explained = self._episodes.keys(SOURCE_BURST, second)

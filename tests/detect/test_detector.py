@@ -163,6 +163,9 @@ def test_one_account_from_five_networks_is_distributed() -> None:
     (found,) = see(slow)
     assert (found.rule, found.user, found.networks) == ("distributed_burst", "root", 5)
     assert (found.addresses, found.sources) == (5, tuple(f"198.51.{n}.7" for n in range(5)))
+    # Also where it is so fast that it is a burst of that account: one attack, one finding.
+    fast = [login(n, ip=f"198.51.{n % 9}.7") for n in range(60)]
+    assert rules(see(fast)) == ["distributed_burst"]
     near = [login(170 * n, ip=f"10.42.{n % 5}.7") for n in range(20)]
     assert see(near) == []
 
