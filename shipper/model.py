@@ -148,6 +148,15 @@ class Block(Struct, gc=False):
             self._marked = Marked(list(some), list(starts))
         return self._marked
 
+    @property
+    def items_end(self) -> int:
+        """End of the last record or defect; `start` where there is none.
+
+        Framing behind it may be taken back by the server.
+        """
+        ends = self.ends[-1:] + [defect.span.end for defect in self.defects[-1:]]
+        return max(ends, default=self.start)
+
     def since(self, offset: int) -> Block:
         """Leave out what starts before `offset`, an item boundary."""
         first = bisect_left(self.starts, offset)
