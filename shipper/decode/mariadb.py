@@ -117,9 +117,10 @@ class MariaDb:
             if row is None:
                 records.append(self._odd(line + feed))
                 continue
-            head, query, tail, text = row
+            head, query, tail, length, sqltext = row
             extra: dict[str, Any]
-            sqltext = None if text is None else next(statements)
+            if sqltext is None and length >= 0:
+                sqltext = next(statements)
             try:
                 time, session = head.split(",", 1)
                 aurora = time.isdecimal()
@@ -130,7 +131,7 @@ class MariaDb:
                 records.append(self._odd(line + feed))
                 continue
             extra = {**own, **said} if said else own
-            if text is not None and CUT_MIN <= len(text) <= CUT_MAX:
+            if CUT_MIN <= length <= CUT_MAX:
                 extra = {**extra, "maybe_truncated": ["sqltext"]}
             # fmt: off
             records.append(AuditRecord(
