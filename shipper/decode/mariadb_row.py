@@ -82,8 +82,8 @@ class Row(NamedTuple):
     more: str
 
 
-# Columns up to the query id, that id, what stands around a statement, its length (-1: there is none)
-# and the statement, or None where it is still to be unescaped.
+# Columns up to the query id, that id, what stands around a statement, the statement's length (-1:
+# there is none) and itself, or None where it is still to be unescaped.
 Parted: TypeAlias = tuple[str, str, str, int, str | None]
 # Characters of a row without its statement that is parted: less than HEAD_BYTES_MAX bytes.
 _SHORT: Final = 1000
