@@ -181,7 +181,9 @@ def test_retry_after_is_handed_on(
 
 def test_a_peer_that_falls_silent_is_given_up(rig: OpenSearchRig, between: Proxy) -> None:
     """Half-open: the request arrives, even its effect is there, but no answer ever comes."""
-    with closing(behind(rig, between, read_seconds=1.0)) as sink:
+    with closing(rig.sink()) as patient:
+        patient.prepare()  # a second may be too little for setup
+    with closing(behind(rig, between, read_seconds=1.0, setup="off")) as sink:
         between.fault = first_bulk(never_answer)
         with pytest.raises(UnavailableError) as raised:
             sink.deliver(batch(*[failed_login()] * 20))
@@ -191,14 +193,25 @@ def test_a_peer_that_falls_silent_is_given_up(rig: OpenSearchRig, between: Proxy
     assert rig.held() == once(20)
 
 
-def test_an_answer_that_drips_has_a_deadline(rig: OpenSearchRig, between: Proxy) -> None:
+@pytest.mark.parametrize(
+    ("begin", "drop"),
+    [
+        (b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n", b" "),
+        (b"HTTP/1.1 200 OK\r\nx-waiting: ", b"."),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    ],
+    ids=["body", "head", "one that announces another"],
+)
+def test_an_answer_that_drips_has_a_deadline(
+    rig: OpenSearchRig, between: Proxy, begin: bytes, drop: bytes
+) -> None:
     def drip(exchange: Exchange) -> None:
-        exchange.send(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n")
+        exchange.send(begin)
         while True:
-            exchange.send(b" ")
+            exchange.send(drop)
             exchange.pause(0.05)
 
-    with closing(behind(rig, between, read_seconds=1.0)) as sink:
+    with closing(behind(rig, between, read_seconds=1.0, setup="off")) as sink:
         between.fault = first_bulk(drip)
         with pytest.raises(UnavailableError) as raised:
             sink.deliver(batch(failed_login()))
