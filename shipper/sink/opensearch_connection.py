@@ -23,7 +23,7 @@ from shipper.errors import MisconfiguredError, ShipperError, UnavailableError
 from shipper.sink.opensearch_body import Body
 from shipper.sink.opensearch_node import Node
 from shipper.sink.opensearch_settings import Aws, OpenSearchSettings
-from shipper.sink.opensearch_wire import FILTER_PATH, StatusError, judged
+from shipper.sink.opensearch_wire import FILTER_PATH, Reading, StatusError, judged, read
 
 Answered = TypeVar("Answered")
 
@@ -41,31 +41,40 @@ class Cluster:
         self._pipeline = {"pipeline": settings.pipeline} if settings.pipeline else {}
         self._current = 0
         self._lock = threading.Lock()
-        self.proven = False  # whether it has taken documents
+        self._proven = False  # whether it has taken documents
 
-    def bulk(self, body: Body) -> bytes:
-        """Send a bulk request; give the answer, to be read by `opensearch_wire.read`.
+    def bulk(self, body: Body) -> Reading:
+        """Send a bulk request and read the answer.
 
         Raises StatusError for 413 alone, UnavailableError or MisconfiguredError for the rest.
         """
         params = {"filter_path": FILTER_PATH, **self._pipeline}
         headers = {} if body.plain_size is None else {"content-encoding": "gzip"}
-        try:
+
+        def ask(node: OpenSearch) -> Reading:
             # Not `client.bulk`, which puts a line feed behind what does not end with one: gzip.
-            answer: bytes = self._in_turn(
-                lambda node: node.transport.perform_request(
-                    "POST", "/_bulk", params=params, headers=headers, body=body.lines
-                )
+            answer: bytes = node.transport.perform_request(
+                "POST", "/_bulk", params=params, headers=headers, body=body.lines
             )
+            return self._read(answer, body)
+
+        try:
+            reading = self._in_turn(ask)
         except StatusError as error:
             if error.status == 413:
                 raise
-            raise judged(error, proven=self.proven) from error
-        return answer
+            raise judged(error, proven=self._proven) from error
+        self._proven = True
+        return reading
 
-    def prove(self) -> None:
-        """Remember that this cluster has taken documents."""
-        self.proven = True
+    def _read(self, answer: bytes, body: Body) -> Reading:
+        """Read an answer; what is none is a wrong url, before anything was taken."""
+        try:
+            return read(answer, body)
+        except UnavailableError as error:
+            if self._proven:
+                raise
+            raise MisconfiguredError(f"this does not look like OpenSearch: {error}") from error
 
     def call(
         self,
@@ -88,7 +97,7 @@ class Cluster:
             node.close()
 
     def _in_turn(self, request: Callable[[OpenSearch], Answered]) -> Answered:
-        """Ask the node that answered last; where it cannot be reached, each other one once."""
+        """Ask the node that answered last; where it gives no answer, each other one once."""
         errors: list[ShipperError] = []
         first = self._current
         for step in range(len(self._nodes)):
@@ -97,7 +106,9 @@ class Cluster:
                 answer = request(self._nodes[number])
             except StatusError as error:
                 if not error.passing:
-                    self._keep(number)
+                    # One that has too much to do, or is broken, is not asked first again.
+                    troubled = error.status == 429 or error.status >= 500
+                    self._keep((number + troubled) % len(self._nodes))
                     raise
                 errors.append(error)
             except (UnavailableError, MisconfiguredError) as error:
@@ -106,16 +117,17 @@ class Cluster:
                 self._keep(number)
                 return answer
         # One node that may come back is reason enough to wait.
-        raise next((error for error in errors if not _final(error)), errors[0])
+        raise min(errors, key=self._is_final)
 
     def _keep(self, number: int) -> None:
         if number != self._current:
             with self._lock:
                 self._current = number
 
-
-def _final(error: ShipperError) -> bool:
-    return isinstance(error, MisconfiguredError)
+    def _is_final(self, error: ShipperError) -> bool:
+        if isinstance(error, StatusError):
+            error = judged(error, proven=self._proven)
+        return isinstance(error, MisconfiguredError)
 
 
 def _options(settings: OpenSearchSettings, clock: Clock) -> dict[str, Any]:

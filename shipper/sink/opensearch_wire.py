@@ -188,8 +188,14 @@ class StatusError(ShipperError):
 
     @property
     def passing(self) -> bool:
-        """Another node may answer better: a gateway without a server, a node that starts."""
-        return self.status in (502, 503, 504)
+        """Another node may answer better: a gateway without a server, a page from elsewhere.
+
+        A password is not tried at the next one too: that locks accounts.
+        """
+        if self.status in (502, 503, 504):
+            return True
+        failure = _failure_of(self.answer)
+        return not (failure.type or failure.reason) and self.status not in (401, 413, 429)
 
 
 def judged(error: StatusError, *, proven: bool) -> ShipperError:

@@ -249,6 +249,33 @@ def test_nodes_are_tried_in_turn_and_the_good_one_is_kept(
         assert len(between.bulks) == 2
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        Answer(404, b"<html>nothing here</html>", HTML),
+        Answer(200, b"<html>please log in</html>", HTML),
+        Answer(500, b"", HTML),
+        Answer(429, b"", HTML),
+    ],
+    ids=lambda said: str(said.status),
+)
+def test_a_node_that_answers_nonsense_is_not_the_only_one_to_be_asked(
+    rig: OpenSearchRig, between: Proxy, said: Answer
+) -> None:
+    """A short absence of the good one must not leave us with the other for ever."""
+    with proxy("http://127.0.0.1:9") as bad:
+        bad.fault = lambda _request: said
+        with closing(behind(rig, between, urls=(between.url, bad.url))) as sink:
+            sink.deliver(batch(failed_login()))
+            between.fault = lambda _request: Answer(503)
+            with pytest.raises(UnavailableError):
+                sink.deliver(batch(failed_login(), start=10))
+            assert len(bad.bulks) == 1
+            between.fault = lambda _request: None
+            assert sink.deliver(batch(failed_login(), start=10)).new == 1
+    assert rig.held() == once(2)
+
+
 def test_without_any_node_it_is_an_outage(rig: OpenSearchRig) -> None:
     gone = tuple(f"http://127.0.0.1:{free_port()}" for _ in range(2))
     with closing(rig.sink(urls=gone)) as sink:
