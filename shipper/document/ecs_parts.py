@@ -222,7 +222,8 @@ def escaped(text: bytes) -> bytes:
 def odd(extra: dict[str, Any] | None, proxy_user: str | None) -> Odd:
     """Encode what only some records have: the rest of `mysql.audit`, and of the document."""
     raw = dict(extra or ())
-    host = raw.pop("serverhost", None)
+    # A host that is no text stays raw: as `host.name` it would cost the whole document.
+    host = raw.pop("serverhost") if isinstance(raw.get("serverhost"), str) else None
     audit: dict[str, Any] = {}
     if proxy_user:
         audit["proxy_user"] = proxy_user

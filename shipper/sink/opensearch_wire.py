@@ -144,8 +144,9 @@ _MISCONFIGURED: Final = {
 # about the configuration.
 _SENTENCES: Final = ("pipeline with id", "no write index is defined", "only write ops with an op_")
 
-# Comes with 500, but it is the operator's pipeline that does not want this very document.
-_OF_THE_PIPELINE: Final = ("fail_processor_exception",)
+# Come with 500, but it is the operator's pipeline that does not want this very document: the
+# processors `fail` and `dissect`.
+_OF_THE_PIPELINE: Final = ("fail_processor_exception", "find_match")
 
 
 def _systemic(status: int, error: _Error) -> ShipperError | None:

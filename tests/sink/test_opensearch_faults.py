@@ -374,15 +374,23 @@ def test_a_body_above_the_limit_is_cut_before_it_is_sent(
     assert rig.held() == once(500)
 
 
-def test_one_bad_record_of_a_thousand_is_refused_and_later_replayed(rig: OpenSearchRig) -> None:
+POISONS = {
+    "script": ({"source": "throw new IllegalArgumentException('not this one')"}, "not this one"),
+    "fail": ({"message": "not this one"}, "not this one"),
+    # The server answers 500 for this one and for the one above.
+    "dissect": ({"field": "user.name", "pattern": "%{a}-%{b}"}, "dissect pattern"),
+    "grok": ({"field": "user.name", "patterns": ["%{IP:a}"]}, "Grok"),
+}
+
+
+@pytest.mark.parametrize("kind", POISONS)
+def test_one_bad_record_of_a_thousand_is_refused_and_later_replayed(
+    rig: OpenSearchRig, kind: str
+) -> None:
     """The server's own words come back; once the cause is gone, only that record is new."""
     pipeline = f"{rig.base}-check"
-    processor = {
-        "script": {
-            "if": "ctx.user?.name == 'poison'",
-            "source": "throw new IllegalArgumentException('not this one')",
-        }
-    }
+    options, words = POISONS[kind]
+    processor = {kind: {"if": "ctx.user?.name == 'poison'"} | options}
     rig.server.call("PUT", f"/_ingest/pipeline/{pipeline}", {"processors": [processor]})
     records = [failed_login() for _ in range(1000)]
     records[500].user = "poison"
@@ -392,7 +400,7 @@ def test_one_bad_record_of_a_thousand_is_refused_and_later_replayed(rig: OpenSea
         assert (receipt.new, receipt.duplicates) == (999, 0)
         ((offset, _, detail, document),) = receipt.refusals
         assert offset == 5000
-        assert "not this one" in detail
+        assert words in detail
         assert orjson.loads(document)["user"]["name"] == "poison"
         rig.server.call("PUT", f"/_ingest/pipeline/{pipeline}", {"processors": []})
         # A replay sends the record at its old place; the whole batch does no harm either.
