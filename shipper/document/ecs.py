@@ -183,13 +183,13 @@ class EcsEncoder:
         """Make what all records with this key share; None where that is not clear."""
         *others, shape, proxy_user = key
         odd = None if shape is None else self._odds[shape, proxy_user]
-        return odd and self._around(tuple(others), odd, _NUMBER, b'"')
+        return odd and self._around((*others, proxy_user), odd, _NUMBER, b'"')
 
     def _rare(self, record: AuditRecord) -> _Frame:
         """Make what only this record has."""
         odd = ecs_parts.odd(record.extra, record.proxy_user)
         number = (b"", b"") if record.connection_id is None else (_NUMBER, b'"')
-        return self._around(_others(record), odd, *number)
+        return self._around((*_others(record), record.proxy_user), odd, *number)
 
     def _around(self, key: Key, odd: ecs_parts.Odd, number: bytes, ended: bytes) -> _Frame:
         what, who = self._what[key[:_WHAT]], self._who[key[_WHAT:]]
