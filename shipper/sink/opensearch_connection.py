@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import urllib3
@@ -26,6 +26,8 @@ from shipper.sink.opensearch_settings import Aws, OpenSearchSettings
 from shipper.sink.opensearch_wire import FILTER_PATH, Reading, StatusError, judged, read
 
 Answered = TypeVar("Answered")
+# Nodes beside the first whose reasons are told: a screen's worth.
+TOLD_MAX: Final = 3
 
 
 class Cluster:
@@ -117,7 +119,8 @@ class Cluster:
                 self._keep(number)
                 return answer
         # One node that may come back is reason enough to wait.
-        raise min(errors, key=self._is_final)
+        first_of_all, *others = sorted(errors, key=self._is_final)
+        raise _joined(first_of_all, others)
 
     def _keep(self, number: int) -> None:
         if number != self._current:
@@ -128,6 +131,17 @@ class Cluster:
         if isinstance(error, StatusError):
             error = judged(error, proven=self._proven)
         return isinstance(error, MisconfiguredError)
+
+
+def _joined(error: ShipperError, others: Sequence[ShipperError]) -> ShipperError:
+    """Say of the other nodes too why they did not answer: it is one of them that can be mended."""
+    more = f"; and {len(others) - TOLD_MAX} more" if len(others) > TOLD_MAX else ""
+    text = "; ".join(map(str, (error, *others[:TOLD_MAX]))) + more
+    if not others or isinstance(error, StatusError):
+        return error
+    if isinstance(error, UnavailableError):
+        return UnavailableError(text, retry_after=error.retry_after, reason=error.reason)
+    return MisconfiguredError(text)
 
 
 def _options(settings: OpenSearchSettings, clock: Clock) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import pytest
 from clocks import FakeClock
+from servers import free_port
 from servers.certificates import Authority
 from servers.opensearch import OpenSearch, shared
 from servers.proxy import proxy
@@ -228,6 +229,17 @@ def test_an_unknown_authority_is_refused_and_verify_says_so(
     with closing(rig.sink(**settings | {"ca_file": None, "verify": False})) as sink:
         sink.prepare()
         assert sink.deliver(batch(failed_login())).new == 1
+
+
+def test_a_node_that_is_down_does_not_hide_what_is_wrong_with_the_other(rig: OpenSearchRig) -> None:
+    gone = f"https://127.0.0.1:{free_port()}"
+    settings = admin(rig.server) | {"ca_file": None}
+    for urls in ((gone, rig.server.url), (rig.server.url, gone)):
+        with (
+            closing(rig.sink(urls=urls, **settings)) as sink,
+            pytest.raises(UnavailableError, match=r"cannot be reached.*not trusted"),
+        ):
+            sink.prepare()
 
 
 def test_plain_and_tls_mixed_up(rig: OpenSearchRig) -> None:
