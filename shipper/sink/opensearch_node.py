@@ -177,6 +177,9 @@ _TLS_HINTS: Final = {
     "CERTIFICATE_REQUIRED": "it wants a client certificate: set client_cert and client_key",
     "BAD_CERTIFICATE": "it does not take the client certificate",
     "CERTIFICATE_UNKNOWN": "it does not take the client certificate",
+    "CERTIFICATE_REVOKED": "the client certificate was revoked: renew client_cert",
+    # Of an authority that has the right name and another key.
+    "DECRYPT_ERROR": "it cannot verify the client certificate",
     "UNKNOWN_CA": "it does not know the authority of the client certificate",
 }
 # X509_V_ERR_CERT_NOT_YET_VALID and _HAS_EXPIRED: renewed there, it works again here, untouched.

@@ -296,8 +296,8 @@ def test_a_certificate_that_has_expired_is_waited_for(rig: OpenSearchRig, tmp_pa
         assert raised.value.reason == "auth"
 
 
-@pytest.mark.parametrize("certificate", ["", "old"])
-def test_a_client_certificate_that_is_missing_or_expired(
+@pytest.mark.parametrize("certificate", ["", "old", "forged", "strange"])
+def test_a_client_certificate_that_is_missing_expired_or_unknown(
     rig: OpenSearchRig, tmp_path: Path, certificate: str
 ) -> None:
     """Stop, where the server's alert arrives; TLS 1.3 may also just lose the connection."""
@@ -305,7 +305,10 @@ def test_a_client_certificate_that_is_missing_or_expired(
     ca_file = str(authority.ca_file)
     settings: dict[str, Any] = {"ca_file": ca_file}
     if certificate:
-        pair = authority.pair(certificate, days=-1)
+        # The forged one's authority has the right name, and another key.
+        other = Authority(tmp_path / "other", *([] if certificate == "forged" else ["other"]))
+        old = certificate == "old"
+        pair = authority.pair(certificate, days=-1) if old else other.pair(certificate)
         settings |= {"client_cert": pair[0], "client_key": pair[1]}
     with (
         proxy(core.server.url, authority.pair("server"), ca_file) as between,
