@@ -20,6 +20,7 @@ from urllib3.exceptions import InsecureRequestWarning
 
 from shipper.clock import Clock
 from shipper.errors import MisconfiguredError, ShipperError, UnavailableError
+from shipper.settings import NO_PASSPHRASE
 from shipper.sink.opensearch_body import Body
 from shipper.sink.opensearch_node import Node
 from shipper.sink.opensearch_settings import Aws, OpenSearchSettings
@@ -195,13 +196,14 @@ def _trust(settings: OpenSearchSettings) -> ssl.SSLContext:
             context.verify_mode = ssl.CERT_NONE
             urllib3.disable_warnings(InsecureRequestWarning)
         if settings.client_cert is not None:
-            context.load_cert_chain(settings.client_cert, settings.client_key)
+            context.load_cert_chain(settings.client_cert, settings.client_key, NO_PASSPHRASE)
     except (OSError, ssl.SSLError) as error:
         for name in (settings.ca_file, settings.client_cert, settings.client_key):
             if name is not None and not Path(name).is_file():
                 raise MisconfiguredError(f"there is no file {name}") from error
         raise MisconfiguredError(
-            f"cannot use the certificates ca_file, client_cert, client_key: {error}"
+            "cannot use the certificates ca_file, client_cert, client_key (which must have no "
+            f"passphrase): {error}"
         ) from error
     return context
 
