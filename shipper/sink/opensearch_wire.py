@@ -218,6 +218,10 @@ def judged(error: StatusError, *, proven: bool) -> ShipperError:
         return MisconfiguredError(f"{hint}; {text}")
     if proven:
         return UnavailableError(text, retry_after=after, reason="protocol")
+    if status == 403:
+        return MisconfiguredError(
+            f"a proxy, or a managed service's access policy, forbids it: {text}"
+        )
     hint = " (a redirect: write the url that it leads to)" if 300 <= status < 400 else ""
     return MisconfiguredError(f"this does not look like OpenSearch{hint}: {text}")
 

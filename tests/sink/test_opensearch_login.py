@@ -53,14 +53,17 @@ def test_a_pipeline_goes_with_every_request(between: Proxy) -> None:
     assert "pipeline=clean" in ship(between, pipeline="clean").path
 
 
-def test_a_request_is_signed_for_amazon(between: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("gzip", [True, False])
+def test_a_request_is_signed_for_amazon(
+    between: Proxy, monkeypatch: pytest.MonkeyPatch, *, gzip: bool
+) -> None:
     pytest.importorskip("botocore")
     from shipper.sink.opensearch_settings import Aws  # noqa: PLC0415 beside what it needs
 
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY_ID)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEY)
     monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
-    request = ship(between, aws=Aws(region="eu-central-1"), gzip=False)
+    request = ship(between, aws=Aws(region="eu-central-1"), gzip=gzip)
     said = request.headers["authorization"]
     assert said.startswith(f"AWS4-HMAC-SHA256 Credential={KEY_ID}/")
     assert said.endswith(f"Signature={signature(request)}")
@@ -74,7 +77,7 @@ def signature(request: Request) -> str:
     parts = urlsplit(request.path)
     query = "&".join(sorted(parts.query.split("&")))
     headers = "".join(f"{name}:{request.headers[name]}\n" for name in names.split(";"))
-    payload = hashlib.sha256(request.body).hexdigest()
+    payload = hashlib.sha256(request.sent).hexdigest()
     canonical = f"{request.method}\n{parts.path}\n{query}\n{headers}\n{names}\n{payload}"
     digest = hashlib.sha256(canonical.encode()).hexdigest()
     text = "\n".join(("AWS4-HMAC-SHA256", request.headers["x-amz-date"], scope, digest))
