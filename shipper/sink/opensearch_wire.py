@@ -39,7 +39,8 @@ class _Error(Struct, frozen=True):
     def said(self) -> str:
         """The server's words; those of the cause say what a script or a parser stumbled over."""
         causes = f" ({self.caused_by.reason})" if self.caused_by.reason else ""
-        return f"{self.type}: {self.reason}{causes}"[:DETAIL_MAX]
+        named = ": ".join(filter(None, (self.type, self.reason)))
+        return f"{named}{causes}"[:DETAIL_MAX]
 
 
 class _Outcome(Struct, frozen=True):

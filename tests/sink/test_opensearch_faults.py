@@ -220,6 +220,17 @@ def test_an_answer_that_drips_has_a_deadline(
         assert patient.deliver(batch(failed_login())).new == 1
 
 
+def test_an_answer_may_take_longer_than_connecting(rig: OpenSearchRig, between: Proxy) -> None:
+    def slow(exchange: Exchange) -> None:
+        exchange.pause(1.0)
+        exchange.answer(exchange.forward())
+
+    with closing(behind(rig, between, connect_seconds=0.5, setup="off")) as sink:
+        sink.deliver(batch(failed_login()))
+        between.fault = first_bulk(slow)
+        assert sink.deliver(batch(failed_login(), start=10)).new == 1  # on a connection of before
+
+
 def test_an_answer_without_an_end_is_cut_off(rig: OpenSearchRig, between: Proxy) -> None:
     def flood(exchange: Exchange) -> None:
         exchange.send(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n")
