@@ -46,6 +46,10 @@ SESSION_KINDS: Final = frozenset((CONNECT, DISCONNECT, CHANGE_USER))
 LOGIN_KINDS: Final = frozenset((CONNECT, CHANGE_USER))
 
 
+# The name of `AuditRecord.query_id` in documents.
+QUERY_ID: Final = "query_id"
+
+
 class Span(NamedTuple):
     """A byte range of one segment: plain bytes after decompression, `end` exclusive."""
 
@@ -55,6 +59,17 @@ class Span(NamedTuple):
 
 # What every store and index can hold.
 Number = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+class Shared(dict[str, Any]):
+    """An `extra` that many records have. Nobody changes it, so what was made of it can be kept."""
+
+    __slots__ = ("parted",)
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        """Take what the records have in common."""
+        super().__init__(values)
+        self.parted: Any = None  # of document.columns
 
 
 class AuditRecord(Struct, gc=False):
@@ -83,6 +98,16 @@ class AuditRecord(Struct, gc=False):
     kind: str = OTHER
     format: str = ""  # the layout that this very record was read with, "percona-json"
     extra: dict[str, Any] | None = None
+    # MariaDB's number of the statement, which its rows of tables have too. Documents have it under
+    # `extra`; here it stands aside, or no two records could share one.
+    query_id: Number | None = None
+
+    @property
+    def details(self) -> dict[str, Any] | None:
+        """Give `extra` as documents have it."""
+        if self.query_id is None:
+            return self.extra
+        return {**(self.extra or {}), QUERY_ID: self.query_id}
 
 
 class Reason(StrEnum):
@@ -147,6 +172,15 @@ class Block(Struct, gc=False):
             some, starts = compress(self.records, wanted), compress(self.starts, wanted)
             self._marked = Marked(list(some), list(starts))
         return self._marked
+
+    @property
+    def items_end(self) -> int:
+        """End of the last record or defect; `start` where there is none.
+
+        Framing behind it may be taken back by the server.
+        """
+        ends = self.ends[-1:] + [defect.span.end for defect in self.defects[-1:]]
+        return max(ends, default=self.start)
 
     def since(self, offset: int) -> Block:
         """Leave out what starts before `offset`, an item boundary."""

@@ -37,7 +37,7 @@ from shipper.decode.mariadb_text import (
     unescape_column,
 )
 from shipper.errors import MalformedError
-from shipper.model import AuditRecord
+from shipper.model import AuditRecord, Shared
 
 NAME: Final = "mariadb"
 RDS: Final = "rds-mysql"
@@ -61,7 +61,7 @@ _START: Final = f"(?:{KNOWN_START}|{_FREE})".encode()
 
 
 # User, host, address, connection id, and what is said in `extra`.
-_Session = tuple[str, str, str | None, int, dict[str, Any]]
+_Session = tuple[str, str, str | None, int, Shared]
 
 
 class MariaDb:
@@ -117,8 +117,10 @@ class MariaDb:
             if row is None:
                 records.append(self._odd(line + feed))
                 continue
-            head, query, tail, text = row
-            sqltext = None if text is None else next(statements)
+            head, query, tail, length, sqltext = row
+            extra: dict[str, Any]
+            if sqltext is None and length >= 0:
+                sqltext = next(statements)
             try:
                 time, session = head.split(",", 1)
                 aurora = time.isdecimal()
@@ -128,16 +130,13 @@ class MariaDb:
             except (ValueError, MalformedError):
                 records.append(self._odd(line + feed))
                 continue
-            extra = own.copy()
-            extra["query_id"] = int(query)
-            if said:
-                extra.update(said)
-            if text is not None and CUT_MIN <= len(text) <= CUT_MAX:
-                extra["maybe_truncated"] = ["sqltext"]
+            extra = {**own, **said} if said else own
+            if CUT_MIN <= length <= CUT_MAX:
+                extra = {**extra, "maybe_truncated": ["sqltext"]}
             # fmt: off
             records.append(AuditRecord(
                 name, None, timestamp, None, connection, code, sqltext, user, host, None, ip,
-                db, None, None, kind, AURORA if aurora else RDS if rds else NAME, extra,
+                db, None, None, kind, AURORA if aurora else RDS if rds else NAME, extra, int(query),
             ))
             # fmt: on
         return records
@@ -162,7 +161,8 @@ class MariaDb:
         if not fits or holds_clock(text):
             raise ValueError(text)
         host, ip, extra = self._clients[client_]
-        return user, host, ip, _connection_id(connection), {"serverhost": server, **extra}
+        said = Shared({"serverhost": server, **extra})
+        return user, host, ip, _connection_id(connection), said
 
     def _time(self, text: str) -> str:
         if not _CLOCK.fullmatch(text):
@@ -185,7 +185,7 @@ class MariaDb:
         row = Row(*[_text(cell) for cell in row])
         host, ip, port = client(row.host)
         said = read_tail(row.operation, row.db, row.thing, row.status, row.more)
-        extra = {"serverhost": row.server, **port, "query_id": int(row.query), **said.extra}
+        extra = {"serverhost": row.server, **port, **said.extra}
         if cut:
             extra["maybe_truncated"] = ["sqltext"]
         try:
@@ -206,6 +206,7 @@ class MariaDb:
             kind=said.kind,
             format=AURORA if _AURORA_CLOCK.fullmatch(row.time) else RDS if said.rds else NAME,
             extra=extra,
+            query_id=int(row.query),
         )
 
 

@@ -82,8 +82,9 @@ class Row(NamedTuple):
     more: str
 
 
-# Columns up to the query id, that id, what stands around a statement, and the statement.
-Parted: TypeAlias = tuple[str, str, str, str | None]
+# Columns up to the query id, that id, what stands around a statement, the statement's length (-1:
+# there is none) and itself, or None where it is still to be unescaped.
+Parted: TypeAlias = tuple[str, str, str, int, str | None]
 # Characters of a row without its statement that is parted: less than HEAD_BYTES_MAX bytes.
 _SHORT: Final = 1000
 _DIGITS: Final = 15  # of a query id: sixteen are a clock
@@ -92,13 +93,13 @@ _DIGITS: Final = 15  # of a query id: sixteen are a clock
 def parted(lines: Iterable[str]) -> tuple[list[Parted | None], list[str]]:
     """Take rows apart at their commas, line by line; None for what has others, and for no row.
 
-    Also gives the statements of the others by themselves. Lines show their bytes as Latin-1; so do
-    the statements, alone.
+    Also gives the statements that are still to be unescaped by themselves. Lines show their bytes
+    as Latin-1; so do these statements, alone.
     """
     rows: list[Parted | None] = []
     texts: list[str] = []
     for line in lines:
-        text, rest, place = None, len(line), line.find(",QUERY,")
+        length, text, rest, place = -1, None, len(line), line.find(",QUERY,")
         try:
             if place < 0:
                 tail = line.split(",", 6)[-1]
@@ -109,17 +110,20 @@ def parted(lines: Iterable[str]) -> tuple[list[Parted | None], list[str]]:
                     rows.append(None)
                     continue
                 text, tail = line[opened:closed], line[place + 1 : opened] + line[closed:]
-                rest -= len(text)
+                length = closed - opened
+                rest -= length
             head, _, query = line[:place].rpartition(",")
-            if not line.isascii():
+            plain = line.isascii()
+            if not plain:
                 head, tail = _utf8(head), _utf8(tail)
         except ValueError:
             rows.append(None)
             continue
         if query.isdecimal() and len(query) <= _DIGITS and rest <= _SHORT:
-            rows.append((head, query, tail, text))
-            if text is not None:
+            if text is not None and ("\\" in text or not plain or "'" in text):
                 texts.append(text)
+                text = None
+            rows.append((head, query, tail, length, text))
         else:
             rows.append(None)
     return rows, texts

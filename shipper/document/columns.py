@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import msgspec
 
-from shipper.model import AuditRecord
+from shipper.model import AuditRecord, Shared
 
 _encode: Final = msgspec.json.Encoder().encode
 _NULL: Final = b"null"
@@ -22,6 +22,7 @@ _record: Final = attrgetter("record")
 _timestamp: Final = attrgetter("timestamp")
 _connection_id: Final = attrgetter("connection_id")
 _sqltext: Final = attrgetter("sqltext")
+_query_id: Final = attrgetter("query_id")
 
 Column: TypeAlias = list[bytes]
 Value = TypeVar("Value", str | None, int | None)
@@ -53,6 +54,11 @@ def connection_ids(records: Sequence[AuditRecord]) -> list[int | None]:
     return list(map(_connection_id, records))
 
 
+def query_ids(records: Sequence[AuditRecord]) -> list[int | None]:
+    """Give the column."""
+    return list(map(_query_id, records))
+
+
 def record_ids(records: Sequence[AuditRecord]) -> list[str | None]:
     """Give the column."""
     return list(map(_record, records))
@@ -68,16 +74,25 @@ def timestamps(records: Sequence[AuditRecord]) -> list[str | None]:
     return list(map(_timestamp, records))
 
 
-# --- `extra`: names that repeat, and numbers that do not, such as MariaDB's query id and port.
+# --- `extra`: names that repeat, and numbers that do not, such as the port of a client.
 
 Shape: TypeAlias = tuple[Any, ...]  # tells kinds of `extra` apart
+_Parted: TypeAlias = tuple[Shape, tuple[int, ...]] | None
 # What is longer is no name, and what is more than any format writes is not worth remembering.
 _CHARACTERS_MAX: Final = 200
 _ITEMS_MAX: Final = 16
 
 
-def parted(extra: dict[str, Any]) -> tuple[Shape, tuple[int, ...]] | None:
+def parted(extra: dict[str, Any]) -> _Parted:
     """Part the numbers in `extra` from the rest; None where it has more than texts and those."""
+    if type(extra) is Shared:
+        if extra.parted is None:
+            extra.parted = _parted(extra)
+        return cast("_Parted", extra.parted)
+    return _parted(extra)
+
+
+def _parted(extra: dict[str, Any]) -> _Parted:
     if len(extra) > _ITEMS_MAX:
         return None
     shape: list[Any] = []

@@ -12,6 +12,7 @@ a JSON encoder on its way in, remembered or not.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from operator import attrgetter
 from typing import ClassVar, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -62,7 +63,9 @@ class _Frame(NamedTuple):
     after: bytes  # ends `db`, `mysql.audit` up to the connection's id
     before_query: bytes  # the same two for a record with a statement
     after_query: bytes
-    rest: bytes  # behind it, up to the offset; a template where numbers change (columns.parted)
+    rest: bytes  # behind it, up to the offset, or to the query's number where there is one;
+    # a template where other numbers change (columns.parted)
+    log: bytes  # behind the query's number, up to the offset
     end: bytes
 
 
@@ -102,11 +105,13 @@ class EcsEncoder:
         self._what: _Parts[Key, What] = _Parts(ecs_parts.what)
         self._who: _Parts[Key, bytes] = _Parts(ecs_parts.who)
         self._frames = _Frames(self._frame)
+        self._numbered = _Frames(partial(self._frame, has_query=True))
         self._odds: _Parts[OddKey, ecs_parts.Odd | None] = _Parts(ecs_parts.odd_of)
         self._action: _Parts[str, bytes] = _Parts(self._action_head)
         place = self._place
         self._index = IndexName(place.index)
         self._log = b"}}" + ecs_parts.tail(place.segment, place.path, place.instance)
+        self._escaped_log = ecs_parts.escaped(self._log)
 
     def bulk(self, block: Block, ingested: str) -> bytes:
         """Give an action line and a document for every record of `block`.
@@ -126,7 +131,8 @@ class EcsEncoder:
             items = zip(block.records, block.starts, strict=True)
             return [self._finding(record, offset, ingested) for record, offset in items]
         pieces: list[bytes] = []
-        add, records, frames = pieces.extend, block.records, self._frames
+        add, records = pieces.extend, block.records
+        frames, numbered = self._frames, self._numbered
         offsets = numbers(block.starts)
         ids = [b""] * len(offsets) if ingested is None else offsets
         connections = numbers(connection_ids(records))
@@ -137,7 +143,7 @@ class EcsEncoder:
             # fmt: off
             (
                 what, name, time, class_, _, status, sql, user, host, login, ip, db, priv, proxy,
-                kind, format_, extra,
+                kind, format_, extra, query,
             ) = fields
             # fmt: on
             if time != second:
@@ -145,15 +151,17 @@ class EcsEncoder:
                 action, bare, event = self._opening(second, ingested)
             shape, odd = _NOTHING if extra is None else parted(extra) or _NEVER
             # fmt: off
-            frame = frames[
+            frame = (frames if query is None else numbered)[
                 kind, what, class_, status, format_, user, priv, login, host, ip, db, shape, proxy
             ]
             # fmt: on
             if frame is None or not number:
-                frame, odd = self._rare(record), ()
-            before, after, before_query, after_query, rest, end = frame
+                frame, odd, query = self._rare(record), (), None
+            before, after, before_query, after_query, rest, log, end = frame
             if odd:
                 rest %= odd
+            if query is not None:
+                rest = b"%b%d%b" % (rest, query, log)
             if name is None:
                 head, of_record = bare, b""
             else:
@@ -179,24 +187,28 @@ class EcsEncoder:
         action = encode({"create": {"_index": index, "_id": record.record}})
         return b"%b\n%b\n" % (action, document)
 
-    def _frame(self, key: Key) -> _Frame | None:
+    def _frame(self, key: Key, *, has_query: bool = False) -> _Frame | None:
         """Make what all records with this key share; None where that is not clear."""
         *others, shape, proxy_user = key
-        odd = None if shape is None else self._odds[shape, proxy_user]
-        return odd and self._around((*others, proxy_user), odd, _NUMBER, b'"')
+        odd = None if shape is None else self._odds[shape, proxy_user, has_query]
+        who = (*others, proxy_user)
+        return odd and self._around(who, odd, _NUMBER, b'"', has_query=has_query)
 
     def _rare(self, record: AuditRecord) -> _Frame:
         """Make what only this record has."""
-        odd = ecs_parts.odd(record.extra, record.proxy_user)
+        odd = ecs_parts.odd(record.details, record.proxy_user)
         number = (b"", b"") if record.connection_id is None else (_NUMBER, b'"')
         return self._around((*_others(record), record.proxy_user), odd, *number)
 
-    def _around(self, key: Key, odd: ecs_parts.Odd, number: bytes, ended: bytes) -> _Frame:
+    def _around(
+        self, key: Key, odd: ecs_parts.Odd, number: bytes, ended: bytes, *, has_query: bool = False
+    ) -> _Frame:
         what, who = self._what[key[:_WHAT]], self._who[key[_WHAT:]]
         before, after = what.event + who, what.audit + number
-        log = ecs_parts.escaped(self._log) if odd.numbered else self._log
-        rest, end = ended + odd.audit + log, b"}" + odd.root + b"}\n"
-        return _Frame(before, after, before + _QUERY, b"}" + after, rest, end)
+        rest, log, end = ended + odd.audit, odd.more + self._log, b"}" + odd.root + b"}\n"
+        if not has_query:
+            rest += self._escaped_log if odd.numbered else log
+        return _Frame(before, after, before + _QUERY, b"}" + after, rest, log, end)
 
     def _opening(self, stamp: str | None, ingested: str | None) -> _Opening:
         day, stamp = (stamp or "")[:10], stamp or ingested

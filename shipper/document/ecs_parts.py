@@ -24,6 +24,7 @@ from shipper.model import (
     LOGIN_KINDS,
     OTHER,
     QUERY,
+    QUERY_ID,
     TABLE,
 )
 
@@ -174,15 +175,17 @@ def _bounded(value: Any, depth: int) -> Any:
     return value
 
 
-OddKey: TypeAlias = tuple[Shape, str | None]  # of `extra`, and the proxy user
+# The shape of `extra`, the proxy user, whether the statement has a number.
+OddKey: TypeAlias = tuple[Shape, str | None, bool]
 
 
 class Odd(NamedTuple):
     """What only some records have."""
 
-    audit: bytes  # the rest of `mysql.audit`
+    audit: bytes  # the rest of `mysql.audit`, as a template where numbers in `extra` change
     root: bytes  # of the document
-    numbered: bool = False  # `audit` is a template, for the numbers that change
+    more: bytes = b""  # of `mysql.audit`, behind the statement's number
+    numbered: bool = False  # `audit` is a template
 
 
 # The first of the numbers in two specimens: they, and some that follow, do not hold each other.
@@ -191,8 +194,8 @@ SPECIMENS: Final = (7_583_101_523_595_801, 6_671_070_401_020_302)
 
 def odd_of(key: OddKey) -> Odd | None:
     """Encode what the records of a shape have in common; None where that cannot be told."""
-    shape, proxy_user = key
-    if all(isinstance(item, tuple) for item in shape):
+    shape, proxy_user, has_query = key
+    if not has_query and all(isinstance(item, tuple) for item in shape):
         return odd(dict(shape), proxy_user)
     # Texts that hold a specimen make the two differ.
     first, second = (_specimen(key, number) for number in SPECIMENS)
@@ -201,20 +204,26 @@ def odd_of(key: OddKey) -> Odd | None:
 
 def _specimen(key: OddKey, number: int) -> Odd | None:
     """Write the template as one specimen shows it."""
-    shape, proxy_user = key
+    shape, proxy_user, has_query = key
+    names = (*shape, QUERY_ID) if has_query else shape
     items = [
         item if isinstance(item, tuple) else (item, number + place)
-        for place, item in enumerate(shape)
+        for place, item in enumerate(names)
     ]
-    left, root, _ = odd(dict(items), proxy_user)
+    left, root, *_ = odd(dict(items), proxy_user)
     parts = []
     for _, value in items:
         if isinstance(value, int):
             before, found, left = left.partition(b"%d" % value)
             if not found:
                 return None
-            parts.append(escaped(before))
-    return Odd(b"%d".join((*parts, escaped(left))), root, numbered=True)
+            parts.append(before)
+    more = b""
+    if has_query:  # it stands last
+        more, left = left, parts.pop()
+    if parts:
+        left = b"%d".join(escaped(part) for part in (*parts, left))
+    return Odd(left, root, more, numbered=bool(parts))
 
 
 def escaped(text: bytes) -> bytes:

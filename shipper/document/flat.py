@@ -31,8 +31,9 @@ _KEYS: Final = (
     "command_class",
     "sqltext",
     "format",
-    "extra",
+    "details",
 )
+_NAMES: Final = (*_KEYS[:-1], "extra")
 _values: Final = attrgetter(*_KEYS)
 
 
@@ -45,7 +46,7 @@ def flat(item: AuditRecord | Defect, span: Span) -> dict[str, Any]:
             "span": list(span),
             "excerpt": item.excerpt.decode("utf-8", "backslashreplace"),
         }
-    values = zip(_KEYS, _values(item), strict=True)
+    values = zip(_NAMES, _values(item), strict=True)
     document = {key: value for key, value in values if value is not None and value != {}}
     document["span"] = list(span)
     return document

@@ -65,7 +65,7 @@ def percona(record: AuditRecord) -> dict[str, Any]:
     fields["host"] = record.host
     fields["ip"] = record.ip
     fields["db"] = record.db
-    extra = record.extra
+    extra = record.details
     if extra is not None:
         rest = {key: value for key, value in extra.items() if key not in _LIFTED}
         fields.update((key, extra[key]) for key in _LIFTED if key in extra)

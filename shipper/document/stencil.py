@@ -20,15 +20,15 @@ from typing import Final, TypeAlias
 from msgspec import structs
 from msgspec.structs import astuple
 
-from shipper.document.columns import Shape, parted, with_number
-from shipper.model import AuditRecord, Block
+from shipper.document.columns import Shape, parted, query_ids, with_number
+from shipper.model import QUERY_ID, AuditRecord, Block
 
 # Any record with its offset, to the bytes of its document.
 Render: TypeAlias = Callable[[AuditRecord, int], bytes]
 Row: TypeAlias = tuple[bytes, ...]
 # For each record of a block the bytes of what changes, in the order in which they stand in the
 # document: b"" where the record does not have the value. Only of timestamp, record, connection_id,
-# sqltext, the offset, and the one number in `extra`, which are the second argument.
+# sqltext, the offset, and the one number in `details`, which are the second argument.
 Rows: TypeAlias = Callable[[Block, Sequence[int | None]], Iterable[Row]]
 
 # Distinct (who, from where, what) of a busy server; a stencil is about a kilobyte. Full means
@@ -40,7 +40,7 @@ SPECIMENS: Final = (
     ("2083-10-15T23:59:58Z", "~record-a~", 7_583_101_523_595_801, "~sql-a~", 8_583_101_523_595_803),
     ("2071-07-04T01:02:03Z", "=recordB=", 6_671_070_401_020_302, "=sqlB=", 9_671_070_401_020_304),
 )
-_ODD_STEP: Final = 1_000_000_000_000_007  # from a specimen's offset to the number in its `extra`
+_ODD_STEP: Final = 1_000_000_000_000_007  # from a specimen's offset to the number in its `details`
 
 
 _extra: Final = attrgetter("extra")
@@ -72,11 +72,11 @@ class Stencils:
             # fmt: off
             (
                 name, id_, time, class_, connection, status, sql, user, host, login, ip, db, priv,
-                proxy, kind, format_, _,
+                proxy, kind, format_, _, query,
             ) = fields
             key = (
                 shape, kind, name, class_, status, format_, user, host, login, ip, db, priv, proxy,
-                time is None, id_ is None, connection is None, sql is None,
+                time is None, id_ is None, connection is None, sql is None, query is None,
             )
             # fmt: on
             stencil = known.get(key)
@@ -106,6 +106,7 @@ class Stencils:
             connection_id=None if record.connection_id is None else connection_id,
             sqltext=None if record.sqltext is None else sqltext,
             extra=record.extra and with_number(record.extra, offset + _ODD_STEP),
+            query_id=None if record.query_id is None else offset + _ODD_STEP,
         )
         rest = self._render(example, offset)
         parts = []
@@ -121,14 +122,16 @@ class Stencils:
 
 
 def _parted(records: Sequence[AuditRecord]) -> tuple[list[Shape | None], list[int | None]]:
-    """Give the shape of each record's `extra`, None for one without, and its number."""
-    extras = list(map(_extra, records))
+    """Give the shape of each record's `extra`, None for one without, and the number it has."""
+    extras, numbers = list(map(_extra, records)), query_ids(records)
     if extras.count(None) == len(extras):  # so it is in the logs of Percona's plugin
-        return [_NO_EXTRA] * len(extras), [None] * len(extras)
+        return [_NO_EXTRA] * len(extras), numbers
     shapes: list[Shape | None] = []
-    numbers: list[int | None] = []
-    for extra in extras:
+    for place, (extra, number) in enumerate(zip(extras, numbers, strict=True)):
         shape, odd = (_NO_EXTRA, ()) if extra is None else parted(extra) or (None, ())
-        shapes.append(shape if len(odd) <= 1 else None)  # a row has room for one
-        numbers.append(odd[0] if len(odd) == 1 else None)
+        if number is not None and extra and QUERY_ID in extra:
+            shape = None
+        if odd and number is None:
+            numbers[place], odd = odd[0], odd[1:]
+        shapes.append(None if odd else shape)  # a row has room for one
     return shapes, numbers

@@ -50,8 +50,8 @@ class Parcel(Struct):
             progress.filtered += count
         progress.defects += len(block.defects)
         # The position is the end of an item: framing behind it may be taken back by the server.
-        for end in (block.ends[-1:], [defect.span.end for defect in block.defects[-1:]]):
-            progress.offset = max([progress.offset, *end])
+        if block.records or block.defects:
+            progress.offset = max(progress.offset, block.items_end)
         if step.ended:
             progress.offset, progress.done = max(step.end, progress.offset), True
         if kept.records:

@@ -81,8 +81,7 @@ class Reader:
     def _given(self, block: Block, size: int, *, ended: bool = False) -> Step:
         self._at += size
         self._framing = b""
-        for end in (block.ends[-1:], [defect.span.end for defect in block.defects[-1:]]):
-            self._items_end = max([self._items_end, *end])
+        self._items_end = max(self._items_end, block.items_end)
         self._catalog.decoded(self.segment, self._items_end)
         self.position = max(self.position, self._at if ended else block.end)
         self.sessions.join(block.marked.records)

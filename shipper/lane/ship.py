@@ -200,12 +200,12 @@ class _Run:
         if block.end <= self._held:
             return
         new = self._new(block, log)
-        last = max([*new.ends[-1:], *(defect.span.end for defect in new.defects[-1:])], default=0)
-        if not last:
+        if not (new.records or new.defects):
             return
         # Framing at the end of a file may be taken back: old servers write on over their footer.
         # A position behind it would be in the middle of what they write.
-        new.start, new.end, self._upto = self._upto, last, last
+        new.start, new.end = self._upto, new.items_end
+        self._upto = new.end
         self._blocks.append(new)
         if block.end - self._blocks[0].start >= self._sink.batch_bytes:
             self.deliver()

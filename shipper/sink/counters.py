@@ -123,12 +123,14 @@ class AuditCounters:
 
     def _counted(self, batch: Batch) -> Receipt:
         fresh: list[Block] = []
+        upto = self._upto.get(batch.segment, 0)
         for block in batch.blocks:
-            upto = self._upto.get(batch.segment, 0)
             left = block if block.start >= upto else block.since(upto)
             if left.records or left.defects:
                 fresh.append(left)
-            self._mark(batch.segment, block.end)
+            # Not the block's end: the server may take framing back, and write a record there.
+            upto = max(upto, block.items_end)
+        self._mark(batch.segment, upto)
         if fresh:
             self._count(fresh)
         if self._watcher is not None:

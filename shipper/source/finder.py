@@ -103,7 +103,7 @@ class Finder:
             del self._asked[key]
 
     def set_aside(self, found: Found) -> None:
-        """Close a copy, which holds nothing new; asked again when it changes, or `forget_copies`."""
+        """Close a copy, which holds nothing new; it is asked again only when it changes."""
         found.stream.close()
         segment = found.identity.segment
         self._asked[found.key] = _Asked(found.size, found.mtime, whole=True, segment=segment)

@@ -15,7 +15,7 @@ from shipper.decode import FORMATS, Decoder
 from shipper.document import ecs, ecs_parts
 from shipper.document.ecs import EcsEncoder, Place
 from shipper.document.fields import FIELDS, mapping
-from shipper.model import CONNECT, KINDS, QUERY, AuditRecord, Block
+from shipper.model import CONNECT, KINDS, QUERY, AuditRecord, Block, Shared
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 FILES = sorted(p for p in SAMPLES.glob("*/*") if not p.name.endswith(".expected.jsonl"))
@@ -60,7 +60,8 @@ def test_a_failed_login_tells_who_from_where_and_why() -> None:
         host="web1",
         ip="10.0.0.9",
         db="",
-        extra={"serverhost": "db1", "query_id": 0},
+        extra={"serverhost": "db1"},
+        query_id=0,
     )
     assert document(record) == {
         "@timestamp": "2019-07-10T00:06:28Z",
@@ -250,6 +251,7 @@ EXTRAS = st.dictionaries(
     AWKWARD | st.integers(-5, 2**63) | st.booleans() | st.none() | st.lists(st.integers()),
     max_size=4,
 )
+EXTRAS |= EXTRAS.map(Shared)
 RARE = st.builds(
     AuditRecord,
     name=AWKWARD,
@@ -257,6 +259,7 @@ RARE = st.builds(
     kind=st.sampled_from(KINDS),
     timestamp=st.none() | st.just("2019-07-10T00:06:28Z"),
     connection_id=st.none() | st.integers(0, 9),
+    query_id=st.none() | st.integers(-5, 2**63 - 1),
     status=st.none() | st.integers(0, 3),
     sqltext=st.none() | AWKWARD,
     proxy_user=st.none() | AWKWARD,

@@ -124,6 +124,14 @@ def test_a_batch_delivered_again_is_not_counted_again() -> None:
     assert sink.view().connects[CONNECT] == 3
 
 
+def test_a_record_in_the_place_of_a_footer_that_was_taken_back_counts() -> None:
+    sink, first = counters(), batch(failed_login())
+    first.blocks[0].end += 9  # the footer
+    sink.deliver(first)
+    assert sink.deliver(batch(failed_login(), start=10)).new == 1
+    assert sink.view().connects[CONNECT] == 2
+
+
 @pytest.mark.parametrize("saved_after", [0, 1, 2])
 def test_a_restart_neither_loses_nor_repeats(saved_after: int) -> None:
     """The process dies at any moment; the lane delivers again from its last commit."""
