@@ -18,6 +18,9 @@ Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
 SECRET: Final = "secret"  # noqa: S105 the name of a mark, not one
 Secret = Annotated[str, Meta(extra={SECRET: True})]
 
+# For keys of certificates. Without it OpenSSL asks for one on the terminal, and waits.
+NO_PASSPHRASE: Final = ""
+
 Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(ge=0, le=10 * 365 * 86400.0)]
 

@@ -20,7 +20,7 @@ from shipper.lane.dead_letters import DeadLetters, Letter
 from shipper.lane.state import State
 from shipper.model import Block
 from shipper.sink import Batch, Receipt, Sink, make_sink
-from shipper.sink.base import Surroundings
+from shipper.sink.base import SinkSettings, Surroundings
 from shipper.terminal import printable, safe_json
 
 STILL_REFUSED = 1
@@ -88,6 +88,8 @@ def replay(context: click.Context, path: str, sink: str | None) -> None:
     """
     config = load_file(path)
     directory = Path(config.state)
+    if sink is not None and _settings(config, sink) is None:
+        raise UsageError(f"the configuration has no sink {sink}")
     left = 0
     with closing(StateLock(directory)):
         for file in _files(directory):
@@ -153,11 +155,15 @@ def _count(state: Path, config: Config, replayed: list[tuple[str, str, Receipt]]
 
 
 def _sink(config: Config, name: str, source: str) -> Sink:
-    made = [*config.sinks, *(each for of in config.sources for each in config.alert_sinks_of(of))]
-    settings = next((each for each in made if name_of(each) == name), None)
+    settings = _settings(config, name)
     if settings is None:
         raise UsageError(f"the configuration has no sink {name} any more: put it back, or --sink")
     return make_sink(settings, Surroundings(SystemClock(), instance=config.instance, source=source))
+
+
+def _settings(config: Config, name: str) -> SinkSettings | None:
+    made = [*config.sinks, *(each for of in config.sources for each in config.alert_sinks_of(of))]
+    return next((each for each in made if name_of(each) == name), None)
 
 
 def _batches(letters: list[Letter]) -> Iterator[Batch]:

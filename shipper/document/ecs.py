@@ -191,13 +191,14 @@ class EcsEncoder:
         """Make what all records with this key share; None where that is not clear."""
         *others, shape, proxy_user = key
         odd = None if shape is None else self._odds[shape, proxy_user, has_query]
-        return odd and self._around(tuple(others), odd, _NUMBER, b'"', has_query=has_query)
+        who = (*others, proxy_user)
+        return odd and self._around(who, odd, _NUMBER, b'"', has_query=has_query)
 
     def _rare(self, record: AuditRecord) -> _Frame:
         """Make what only this record has."""
         odd = ecs_parts.odd(record.details, record.proxy_user)
         number = (b"", b"") if record.connection_id is None else (_NUMBER, b'"')
-        return self._around(_others(record), odd, *number)
+        return self._around((*_others(record), record.proxy_user), odd, *number)
 
     def _around(
         self, key: Key, odd: ecs_parts.Odd, number: bytes, ended: bytes, *, has_query: bool = False

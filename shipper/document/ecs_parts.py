@@ -53,7 +53,10 @@ _CHANGES: Final = frozenset(
         *("TableInsert", "TableUpdate", "TableDelete"),
     )
 )
-_CHANGE_PREFIXES: Final = ("create_", "drop_", "alter_", "rename_", "set_password")
+_CHANGE_PREFIXES: Final = (
+    *("create_", "drop_", "alter_", "rename_", "set_password", "grant_", "revoke_"),
+    *("install_", "uninstall_", "change_master", "change_repl"),
+)
 
 
 Key: TypeAlias = tuple[Any, ...]  # values of the fields that a part is made of
@@ -112,7 +115,7 @@ def _classify(
 
 def who(key: Key) -> bytes:
     """Tell the client; the object `db` stays open for the query."""
-    user, priv_user, os_login, host, ip, db = key
+    user, priv_user, os_login, host, ip, db, proxy_user = key
     address = ip if _is_address(ip) else None
     parts: dict[str, Any] = {}
     names = {"name": user, "effective": {"name": priv_user} if priv_user else None}
@@ -121,7 +124,7 @@ def who(key: Key) -> bytes:
     parts["source"] = {key: value for key, value in source.items() if value}
     parts["client"] = {"user": {"name": os_login}} if os_login else {}
     related = {
-        "user": list(dict.fromkeys(filter(None, (user, priv_user, os_login)))),
+        "user": list(dict.fromkeys(filter(None, (user, priv_user, os_login, proxy_user)))),
         "ip": [address] if address else [],
         "hosts": [host] if host and host != address else [],
     }
@@ -231,7 +234,8 @@ def escaped(text: bytes) -> bytes:
 def odd(extra: dict[str, Any] | None, proxy_user: str | None) -> Odd:
     """Encode what only some records have: the rest of `mysql.audit`, and of the document."""
     raw = dict(extra or ())
-    host = raw.pop("serverhost", None)
+    # A host that is no text stays raw: as `host.name` it would cost the whole document.
+    host = raw.pop("serverhost") if isinstance(raw.get("serverhost"), str) else None
     audit: dict[str, Any] = {}
     if proxy_user:
         audit["proxy_user"] = proxy_user

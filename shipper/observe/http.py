@@ -24,7 +24,7 @@ from msgspec import Meta
 
 from shipper.errors import MisconfiguredError
 from shipper.observe.routes import Reply, Request, Routes
-from shipper.settings import Positive, Seconds, Secret, Settings
+from shipper.settings import NO_PASSPHRASE, Positive, Seconds, Secret, Settings
 
 
 class HttpSettings(Settings, frozen=True, kw_only=True):
@@ -98,7 +98,7 @@ def _tls(settings: HttpSettings) -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key, NO_PASSPHRASE)
         if settings.tls_client_ca is not None:
             context.load_verify_locations(settings.tls_client_ca)
             context.verify_mode = ssl.CERT_REQUIRED

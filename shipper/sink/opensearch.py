@@ -32,12 +32,7 @@ from shipper.sink.opensearch_package import Package
 from shipper.sink.opensearch_settings import OpenSearchSettings
 from shipper.sink.opensearch_setup import Setup
 from shipper.sink.opensearch_steps import troubles as troubles_of
-from shipper.sink.opensearch_wire import (
-    Reading,
-    StatusError,
-    judged,
-    read,
-)
+from shipper.sink.opensearch_wire import Reading, StatusError, judged
 
 if TYPE_CHECKING:
     from shipper.sink.opensearch_connection import Cluster
@@ -153,11 +148,10 @@ class OpenSearchSink:
         while pieces:
             piece = pieces.pop(0)
             try:
-                reading = _read(cluster, piece)
+                reading = cluster.bulk(piece)
             except StatusError as error:  # 413, and nothing else
                 pieces[:0] = self._smaller(piece, error, package)
                 continue
-            cluster.prove()
             package.readings.append(reading)
             if reading.failure is not None:
                 failure = reading.failure
@@ -216,17 +210,6 @@ class OpenSearchSink:
         if self._cluster is not None:
             self._cluster.close()
             self._cluster = None
-
-
-def _read(cluster: Cluster, body: Body) -> Reading:
-    """Send a body and read the answer; what is none is a wrong url, before anything was taken."""
-    answer = cluster.bulk(body)
-    try:
-        return read(answer, body)
-    except UnavailableError as error:
-        if cluster.proven:
-            raise
-        raise MisconfiguredError(f"this does not look like OpenSearch: {error}") from error
 
 
 Settings = OpenSearchSettings

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
+from shipper.errors import MisconfiguredError
 from shipper.sink.opensearch_retention import expired
 from shipper.sink.opensearch_settings import OpenSearchSettings
 from shipper.sink.opensearch_setup import Setup
@@ -29,10 +30,16 @@ def obstacles(cluster: Caller, settings: OpenSearchSettings, now: float) -> Sequ
 
 
 def _greet(cluster: Caller) -> None:
-    """Find a wrong url or login. An account that may not even ask who is there has logged in."""
+    """Find a wrong url or login. An account that may not even ask who is there has logged in.
+
+    Raises MisconfiguredError where the url's path leads into OpenSearch: it is taken for an index.
+    """
     try:
         read_as(dict[str, object], "/", cluster.call("GET", "/"))
     except StatusError as error:
+        if error.status == 404:
+            text = f"this does not look like OpenSearch (a wrong path in the url?): {error}"
+            raise MisconfiguredError(text) from error
         if error.status != 403 or not error.kind:
             raise
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import urllib3
@@ -20,12 +20,15 @@ from urllib3.exceptions import InsecureRequestWarning
 
 from shipper.clock import Clock
 from shipper.errors import MisconfiguredError, ShipperError, UnavailableError
+from shipper.settings import NO_PASSPHRASE
 from shipper.sink.opensearch_body import Body
 from shipper.sink.opensearch_node import Node
 from shipper.sink.opensearch_settings import Aws, OpenSearchSettings
-from shipper.sink.opensearch_wire import FILTER_PATH, StatusError, judged
+from shipper.sink.opensearch_wire import FILTER_PATH, Reading, StatusError, judged, read
 
 Answered = TypeVar("Answered")
+# Nodes beside the first whose reasons are told: a screen's worth.
+TOLD_MAX: Final = 3
 
 
 class Cluster:
@@ -41,31 +44,40 @@ class Cluster:
         self._pipeline = {"pipeline": settings.pipeline} if settings.pipeline else {}
         self._current = 0
         self._lock = threading.Lock()
-        self.proven = False  # whether it has taken documents
+        self._proven = False  # whether it has taken documents
 
-    def bulk(self, body: Body) -> bytes:
-        """Send a bulk request; give the answer, to be read by `opensearch_wire.read`.
+    def bulk(self, body: Body) -> Reading:
+        """Send a bulk request and read the answer.
 
         Raises StatusError for 413 alone, UnavailableError or MisconfiguredError for the rest.
         """
         params = {"filter_path": FILTER_PATH, **self._pipeline}
         headers = {} if body.plain_size is None else {"content-encoding": "gzip"}
-        try:
+
+        def ask(node: OpenSearch) -> Reading:
             # Not `client.bulk`, which puts a line feed behind what does not end with one: gzip.
-            answer: bytes = self._in_turn(
-                lambda node: node.transport.perform_request(
-                    "POST", "/_bulk", params=params, headers=headers, body=body.lines
-                )
+            answer: bytes = node.transport.perform_request(
+                "POST", "/_bulk", params=params, headers=headers, body=body.lines
             )
+            return self._read(answer, body)
+
+        try:
+            reading = self._in_turn(ask)
         except StatusError as error:
             if error.status == 413:
                 raise
-            raise judged(error, proven=self.proven) from error
-        return answer
+            raise judged(error, proven=self._proven) from error
+        self._proven = True
+        return reading
 
-    def prove(self) -> None:
-        """Remember that this cluster has taken documents."""
-        self.proven = True
+    def _read(self, answer: bytes, body: Body) -> Reading:
+        """Read an answer; what is none is a wrong url, before anything was taken."""
+        try:
+            return read(answer, body)
+        except UnavailableError as error:
+            if self._proven:
+                raise
+            raise MisconfiguredError(f"this does not look like OpenSearch: {error}") from error
 
     def call(
         self,
@@ -88,7 +100,7 @@ class Cluster:
             node.close()
 
     def _in_turn(self, request: Callable[[OpenSearch], Answered]) -> Answered:
-        """Ask the node that answered last; where it cannot be reached, each other one once."""
+        """Ask the node that answered last; where it gives no answer, each other one once."""
         errors: list[ShipperError] = []
         first = self._current
         for step in range(len(self._nodes)):
@@ -97,7 +109,9 @@ class Cluster:
                 answer = request(self._nodes[number])
             except StatusError as error:
                 if not error.passing:
-                    self._keep(number)
+                    # One that has too much to do, or is broken, is not asked first again.
+                    troubled = error.status == 429 or error.status >= 500
+                    self._keep((number + troubled) % len(self._nodes))
                     raise
                 errors.append(error)
             except (UnavailableError, MisconfiguredError) as error:
@@ -106,16 +120,29 @@ class Cluster:
                 self._keep(number)
                 return answer
         # One node that may come back is reason enough to wait.
-        raise next((error for error in errors if not _final(error)), errors[0])
+        first_of_all, *others = sorted(errors, key=self._is_final)
+        raise _joined(first_of_all, others)
 
     def _keep(self, number: int) -> None:
         if number != self._current:
             with self._lock:
                 self._current = number
 
+    def _is_final(self, error: ShipperError) -> bool:
+        if isinstance(error, StatusError):
+            error = judged(error, proven=self._proven)
+        return isinstance(error, MisconfiguredError)
 
-def _final(error: ShipperError) -> bool:
-    return isinstance(error, MisconfiguredError)
+
+def _joined(error: ShipperError, others: Sequence[ShipperError]) -> ShipperError:
+    """Say of the other nodes too why they did not answer: it is one of them that can be mended."""
+    more = f"; and {len(others) - TOLD_MAX} more" if len(others) > TOLD_MAX else ""
+    text = "; ".join(map(str, (error, *others[:TOLD_MAX]))) + more
+    if not others or isinstance(error, StatusError):
+        return error
+    if isinstance(error, UnavailableError):
+        return UnavailableError(text, retry_after=error.retry_after, reason=error.reason)
+    return MisconfiguredError(text)
 
 
 def _options(settings: OpenSearchSettings, clock: Clock) -> dict[str, Any]:
@@ -169,13 +196,14 @@ def _trust(settings: OpenSearchSettings) -> ssl.SSLContext:
             context.verify_mode = ssl.CERT_NONE
             urllib3.disable_warnings(InsecureRequestWarning)
         if settings.client_cert is not None:
-            context.load_cert_chain(settings.client_cert, settings.client_key)
+            context.load_cert_chain(settings.client_cert, settings.client_key, NO_PASSPHRASE)
     except (OSError, ssl.SSLError) as error:
         for name in (settings.ca_file, settings.client_cert, settings.client_key):
             if name is not None and not Path(name).is_file():
                 raise MisconfiguredError(f"there is no file {name}") from error
         raise MisconfiguredError(
-            f"cannot use the certificates ca_file, client_cert, client_key: {error}"
+            "cannot use the certificates ca_file, client_cert, client_key (which must have no "
+            f"passphrase): {error}"
         ) from error
     return context
 

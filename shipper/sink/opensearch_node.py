@@ -7,6 +7,8 @@ answer), compresses with level 1 instead of 9, and neither logs nor warns: reque
 
 from __future__ import annotations
 
+import http.client
+import io
 import socket
 import ssl
 from collections.abc import Collection, Mapping
@@ -41,6 +43,45 @@ _SOCKET_OPTIONS: Final = [
 ]
 
 
+class _Until(io.RawIOBase):
+    """What a peer sends, up to a deadline for all of it: head, body, and what is between them.
+
+    A timeout of the socket is one for each piece, however small.
+    """
+
+    def __init__(self, connection: socket.socket, raw: io.RawIOBase, clock: Clock) -> None:
+        super().__init__()
+        self._connection = connection
+        self._raw = raw
+        self._clock = clock
+        self._due = clock.monotonic() + (connection.gettimeout() or 0.0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._due - self._clock.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer comes too slowly")
+        self._connection.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+def _connection_class(kind: type[Any], clock: Clock) -> type[Any]:
+    """Give the library's class of connections, with a deadline for whole answers."""
+
+    class Answer(http.client.HTTPResponse):
+        def __init__(self, connection: socket.socket, *arguments: Any, **named: Any) -> None:
+            super().__init__(connection, *arguments, **named)
+            self.fp = io.BufferedReader(_Until(connection, self.fp.detach(), clock))
+
+    return type("Connection", (kind,), {"response_class": Answer})
+
+
 class Node(Urllib3HttpConnection):
     """One node. Used by several threads at once; each has a connection of its own."""
 
@@ -50,6 +91,7 @@ class Node(Urllib3HttpConnection):
         self._clock = clock
         self._timeout = urllib3.Timeout(connect=connect_seconds, read=self.timeout)
         self.pool.conn_kw["socket_options"] = _SOCKET_OPTIONS
+        self.pool.ConnectionCls = _connection_class(self.pool.ConnectionCls, clock)
 
     def perform_request(  # noqa: PLR0913, PLR0917 the library's signature
         self,
@@ -85,7 +127,6 @@ class Node(Urllib3HttpConnection):
     def _exchange(
         self, method: str, target: str, body: bytes | None, headers: dict[str, str]
     ) -> tuple[int, Mapping[str, str], bytes]:
-        deadline = self._clock.monotonic() + self.timeout
         response = self.pool.urlopen(
             method,
             target,
@@ -97,23 +138,22 @@ class Node(Urllib3HttpConnection):
             preload_content=False,
         )
         try:
-            answer = self._whole(response, deadline)
+            answer = _whole(response)
         except BaseException:
             response.close()  # what is left of the answer must not begin the next one
             raise
         return response.status, response.headers, answer
 
-    def _whole(self, response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
-        pieces, size = [], 0
-        # read1 gives what has come; read would wait for a whole piece, beyond any deadline.
-        while piece := response.read1(READ_BYTES):
-            pieces.append(piece)
-            size += len(piece)
-            if size > ANSWER_BYTES_MAX:
-                raise failures.ProtocolError(f"an answer of more than {ANSWER_BYTES_MAX} bytes")
-            if self._clock.monotonic() > deadline:
-                raise failures.TimeoutError("the answer comes too slowly")
-        return b"".join(pieces)
+
+def _whole(response: urllib3.BaseHTTPResponse) -> bytes:
+    pieces, size = [], 0
+    # read1 gives what has come; read would wait for a whole piece.
+    while piece := response.read1(READ_BYTES):
+        pieces.append(piece)
+        size += len(piece)
+        if size > ANSWER_BYTES_MAX:
+            raise failures.ProtocolError(f"an answer of more than {ANSWER_BYTES_MAX} bytes")
+    return b"".join(pieces)
 
 
 def _retry_after(value: str | None, now: float) -> float | None:
@@ -137,6 +177,9 @@ _TLS_HINTS: Final = {
     "CERTIFICATE_REQUIRED": "it wants a client certificate: set client_cert and client_key",
     "BAD_CERTIFICATE": "it does not take the client certificate",
     "CERTIFICATE_UNKNOWN": "it does not take the client certificate",
+    "CERTIFICATE_REVOKED": "the client certificate was revoked: renew client_cert",
+    # Of an authority that has the right name and another key.
+    "DECRYPT_ERROR": "it cannot verify the client certificate",
     "UNKNOWN_CA": "it does not know the authority of the client certificate",
 }
 # X509_V_ERR_CERT_NOT_YET_VALID and _HAS_EXPIRED: renewed there, it works again here, untouched.

@@ -39,7 +39,8 @@ class _Error(Struct, frozen=True):
     def said(self) -> str:
         """The server's words; those of the cause say what a script or a parser stumbled over."""
         causes = f" ({self.caused_by.reason})" if self.caused_by.reason else ""
-        return f"{self.type}: {self.reason}{causes}"[:DETAIL_MAX]
+        named = ": ".join(filter(None, (self.type, self.reason)))
+        return f"{named}{causes}"[:DETAIL_MAX]
 
 
 class _Outcome(Struct, frozen=True):
@@ -144,8 +145,9 @@ _MISCONFIGURED: Final = {
 # about the configuration.
 _SENTENCES: Final = ("pipeline with id", "no write index is defined", "only write ops with an op_")
 
-# Comes with 500, but it is the operator's pipeline that does not want this very document.
-_OF_THE_PIPELINE: Final = ("fail_processor_exception",)
+# Come with 500, but it is the operator's pipeline that does not want this very document: the
+# processors `fail` and `dissect`.
+_OF_THE_PIPELINE: Final = ("fail_processor_exception", "find_match")
 
 
 def _systemic(status: int, error: _Error) -> ShipperError | None:
@@ -188,8 +190,14 @@ class StatusError(ShipperError):
 
     @property
     def passing(self) -> bool:
-        """Another node may answer better: a gateway without a server, a node that starts."""
-        return self.status in (502, 503, 504)
+        """Another node may answer better: a gateway without a server, a page from elsewhere.
+
+        A password is not tried at the next one too: that locks accounts.
+        """
+        if self.status in (502, 503, 504):
+            return True
+        failure = _failure_of(self.answer)
+        return not (failure.type or failure.reason) and self.status not in (401, 413, 429)
 
 
 def judged(error: StatusError, *, proven: bool) -> ShipperError:
@@ -211,6 +219,10 @@ def judged(error: StatusError, *, proven: bool) -> ShipperError:
         return MisconfiguredError(f"{hint}; {text}")
     if proven:
         return UnavailableError(text, retry_after=after, reason="protocol")
+    if status == 403:
+        return MisconfiguredError(
+            f"a proxy, or a managed service's access policy, forbids it: {text}"
+        )
     hint = " (a redirect: write the url that it leads to)" if 300 <= status < 400 else ""
     return MisconfiguredError(f"this does not look like OpenSearch{hint}: {text}")
 

@@ -17,7 +17,7 @@ from typing import Final
 from msgspec import Struct
 
 from shipper.errors import MisconfiguredError, UnavailableError
-from shipper.settings import Settings
+from shipper.settings import NO_PASSPHRASE, Settings
 
 # Three probes, ten seconds apart, after half a minute of silence: a dead peer is known in a minute.
 KEEPALIVE_IDLE_SECONDS = 30
@@ -69,7 +69,7 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=tls.ca_file)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if tls.certificate_file:
-            context.load_cert_chain(tls.certificate_file, tls.key_file)
+            context.load_cert_chain(tls.certificate_file, tls.key_file, NO_PASSPHRASE)
     except (OSError, ssl.SSLError) as error:
         files = ", ".join(filter(None, (tls.ca_file, tls.certificate_file, tls.key_file)))
         raise MisconfiguredError(f"cannot use the TLS files {files}: {error}") from error

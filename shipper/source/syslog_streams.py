@@ -16,6 +16,7 @@ from typing import Final
 from shipper.clock import rfc3339
 from shipper.errors import MisconfiguredError, UnavailableError
 from shipper.notices import Mended, Trouble
+from shipper.settings import NO_PASSPHRASE
 from shipper.source.poll import READ_BYTES, REST_SECONDS, Group, rest_after
 from shipper.source.syslog_framing import Framing, FramingError
 from shipper.source.syslog_text import line_of
@@ -219,7 +220,7 @@ def tls_context(certificate: str, key: str, client_ca: str | None) -> ssl.SSLCon
     # reset the connection, and take back what we have not read yet.
     context.num_tickets = 0
     try:
-        context.load_cert_chain(certificate, key)
+        context.load_cert_chain(certificate, key, NO_PASSPHRASE)
         if client_ca is not None:
             context.load_verify_locations(client_ca)
             context.verify_mode = ssl.CERT_REQUIRED

@@ -255,6 +255,13 @@ def test_letters_are_listed_shown_and_replayed_into_a_real_server(
     leaves_a_bare_document_alone(config, letter)
 
 
+def test_a_misspelt_sink_is_not_everything_delivered(tmp_path: Path) -> None:
+    config = configure(tmp_path)
+    done = audit_shipper("dead-letters", "replay", "-c", config, "--sink", "jsonnl")
+    assert done.returncode == 2
+    assert b"has no sink jsonnl" in done.stderr
+
+
 def leaves_a_bare_document_alone(config: Path, letter: dict[str, Any]) -> None:
     """Of a log that was cut away meanwhile, only what was sent is left."""
     bare = {key: value for key, value in letter.items() if key != "record"}

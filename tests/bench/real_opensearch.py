@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 if __name__ == "__main__":
     sys.path[:1] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
@@ -24,11 +25,18 @@ from bench import shipping
 from bench.case import pieces
 from corpus.realistic import write
 from servers.opensearch import OpenSearch, opensearch
+from servers.waiting import until
 
 from shipper.decode import FORMATS, Decoder
 from shipper.model import Block
 from shipper.sink.opensearch import Settings
 
+# Of an index, by the endings of Lucene's files.
+PARTS = {
+    "of that the documents (_source)": ("fdt", "fdx", "fdm"),
+    "of that columns": ("dvd", "dvm"),
+    "of that the search index": ("tim", "tip", "tmd", "doc", "pos", "psm", "kdd", "kdi", "kdm"),
+}
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -47,11 +55,23 @@ def blocks(path: Path) -> Iterator[Block]:
 
 
 def sizes(server: OpenSearch) -> dict[str, float]:
-    """Bytes a document, after a merge to one segment."""
-    server.call("POST", "/mysql-audit-*/_forcemerge?max_num_segments=1&flush=true")
-    stats = server.call("GET", "/mysql-audit-*/_stats/docs,store,segments")
-    total = stats["_all"]["primaries"]
-    return {"in the index": total["store"]["size_in_bytes"] / total["docs"]["count"]}
+    """Bytes a document, after a merge to one segment an index."""
+
+    def merged() -> dict[str, Any]:
+        # What was merged stays, and counts, until a refresh lets go of it.
+        server.call("POST", "/mysql-audit-*/_forcemerge?max_num_segments=1&flush=true")
+        server.call("POST", "/mysql-audit-*/_refresh")
+        wanted = "docs,store,segments?include_segment_file_sizes=true"
+        stats: dict[str, Any] = server.call("GET", f"/mysql-audit-*/_stats/{wanted}")
+        total: dict[str, Any] = stats["_all"]["primaries"]
+        return total if total["segments"]["count"] == len(stats["indices"]) else {}
+
+    total = until(merged)
+    files = total["segments"]["file_sizes"]
+    taken = {"in the index": total["store"]["size_in_bytes"]}
+    for part, endings in PARTS.items():
+        taken[part] = sum(files[each]["size_in_bytes"] for each in endings if each in files)
+    return {part: size / total["docs"]["count"] for part, size in taken.items()}
 
 
 def main() -> None:
@@ -75,10 +95,9 @@ def main() -> None:
             f" {own / (own + theirs):.1%} of both,"
             f" waiting {1 - own / wall:.0%} of the time; server {theirs:.1f} s of CPU"
         )
+        print(f"in the log: {log.stat().st_size / stored:.0f} bytes a record")
         for name, value in sizes(server).items():
-            print(
-                f"{name}: {value:.0f} bytes a record; the log has {log.stat().st_size / stored:.0f}"
-            )
+            print(f"{name}: {value:.0f}")
 
 
 if __name__ == "__main__":

@@ -170,6 +170,12 @@ def test_an_ip_field_is_an_address_or_absent(ip: str) -> None:
     [
         ("select", 0, ["access"]),
         ("insert", 0, ["change"]),
+        ("revoke_all", 0, ["change"]),
+        ("grant_roles", 0, ["change"]),
+        ("install_component", 0, ["change"]),
+        ("change_master", 0, ["change"]),
+        ("change_db", 0, ["access"]),
+        ("show_grants", 0, ["access"]),
         ("drop_table", 1142, ["change", "error"]),
         ("select", 1142, ["access", "error"]),
     ],
@@ -177,6 +183,13 @@ def test_an_ip_field_is_an_address_or_absent(ip: str) -> None:
 def test_statements_are_classified(command_class: str, status: int, expected: list[str]) -> None:
     record = AuditRecord(kind=QUERY, command_class=command_class, status=status)
     assert document(record)["event"]["type"] == expected
+
+
+def test_everybody_who_is_named_is_found_under_one_field() -> None:
+    names = {"user": "app", "priv_user": "role", "os_login": "deploy", "proxy_user": "pool"}
+    made = document(AuditRecord(**names))
+    assert made["related"]["user"] == ["app", "role", "deploy", "pool"]
+    assert made["mysql"]["audit"]["proxy_user"] == "pool"
 
 
 @pytest.mark.parametrize("sample", FILES, ids=lambda p: f"{p.parent.name}/{p.name}")

@@ -26,12 +26,13 @@ from urllib.parse import urlsplit
 
 @dataclass
 class Request:
-    """A request on its way; `body` is plain."""
+    """A request on its way; `body` is plain, `sent` what it was on the wire."""
 
     method: str
     path: str
     headers: Mapping[str, str]
     body: bytes
+    sent: bytes
 
     @property
     def is_bulk(self) -> bool:
@@ -98,11 +99,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def handle_any(self) -> None:
         size = int(self.headers.get("content-length") or 0)
-        body = self.rfile.read(size)
+        body = sent = self.rfile.read(size)
         if self.headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(self.command, self.path, headers, body)
+        request = Request(self.command, self.path, headers, body, sent)
         with self.server.lock:
             self.server.proxy.requests.append(request)
             fault = self.server.proxy.fault(request)

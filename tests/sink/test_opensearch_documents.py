@@ -121,6 +121,7 @@ HOSTILE: list[dict[str, Any]] = [
     {"lists": [[[[[[[[1]]]]]]]]},
     {"wide": {f"key{number}": "\U0001f42c" * 5000 for number in range(50)}},
     {"numbers": [2**63 - 1, -(2**63), 1e308, True, None]},
+    {"serverhost": {"a": 1}, "table": {"b": [2]}, "connection_type": [3]},
 ]
 
 

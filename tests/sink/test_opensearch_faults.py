@@ -181,7 +181,9 @@ def test_retry_after_is_handed_on(
 
 def test_a_peer_that_falls_silent_is_given_up(rig: OpenSearchRig, between: Proxy) -> None:
     """Half-open: the request arrives, even its effect is there, but no answer ever comes."""
-    with closing(behind(rig, between, read_seconds=1.0)) as sink:
+    with closing(rig.sink()) as patient:
+        patient.prepare()  # a second may be too little for setup
+    with closing(behind(rig, between, read_seconds=1.0, setup="off")) as sink:
         between.fault = first_bulk(never_answer)
         with pytest.raises(UnavailableError) as raised:
             sink.deliver(batch(*[failed_login()] * 20))
@@ -191,20 +193,42 @@ def test_a_peer_that_falls_silent_is_given_up(rig: OpenSearchRig, between: Proxy
     assert rig.held() == once(20)
 
 
-def test_an_answer_that_drips_has_a_deadline(rig: OpenSearchRig, between: Proxy) -> None:
+@pytest.mark.parametrize(
+    ("begin", "drop"),
+    [
+        (b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n", b" "),
+        (b"HTTP/1.1 200 OK\r\nx-waiting: ", b"."),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    ],
+    ids=["body", "head", "one that announces another"],
+)
+def test_an_answer_that_drips_has_a_deadline(
+    rig: OpenSearchRig, between: Proxy, begin: bytes, drop: bytes
+) -> None:
     def drip(exchange: Exchange) -> None:
-        exchange.send(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n")
+        exchange.send(begin)
         while True:
-            exchange.send(b" ")
+            exchange.send(drop)
             exchange.pause(0.05)
 
-    with closing(behind(rig, between, read_seconds=1.0)) as sink:
+    with closing(behind(rig, between, read_seconds=1.0, setup="off")) as sink:
         between.fault = first_bulk(drip)
         with pytest.raises(UnavailableError) as raised:
             sink.deliver(batch(failed_login()))
         assert raised.value.reason == "timeout"
     with closing(rig.sink()) as patient:
         assert patient.deliver(batch(failed_login())).new == 1
+
+
+def test_an_answer_may_take_longer_than_connecting(rig: OpenSearchRig, between: Proxy) -> None:
+    def slow(exchange: Exchange) -> None:
+        exchange.pause(1.0)
+        exchange.answer(exchange.forward())
+
+    with closing(behind(rig, between, connect_seconds=0.5, setup="off")) as sink:
+        sink.deliver(batch(failed_login()))
+        between.fault = first_bulk(slow)
+        assert sink.deliver(batch(failed_login(), start=10)).new == 1  # on a connection of before
 
 
 def test_an_answer_without_an_end_is_cut_off(rig: OpenSearchRig, between: Proxy) -> None:
@@ -234,6 +258,33 @@ def test_nodes_are_tried_in_turn_and_the_good_one_is_kept(
         # The third node answered, so it is asked first now.
         assert sink.deliver(batch(failed_login(), start=20)).new == 1
         assert len(between.bulks) == 2
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        Answer(404, b"<html>nothing here</html>", HTML),
+        Answer(200, b"<html>please log in</html>", HTML),
+        Answer(500, b"", HTML),
+        Answer(429, b"", HTML),
+    ],
+    ids=lambda said: str(said.status),
+)
+def test_a_node_that_answers_nonsense_is_not_the_only_one_to_be_asked(
+    rig: OpenSearchRig, between: Proxy, said: Answer
+) -> None:
+    """A short absence of the good one must not leave us with the other for ever."""
+    with proxy("http://127.0.0.1:9") as bad:
+        bad.fault = lambda _request: said
+        with closing(behind(rig, between, urls=(between.url, bad.url))) as sink:
+            sink.deliver(batch(failed_login()))
+            between.fault = lambda _request: Answer(503)
+            with pytest.raises(UnavailableError):
+                sink.deliver(batch(failed_login(), start=10))
+            assert len(bad.bulks) == 1
+            between.fault = lambda _request: None
+            assert sink.deliver(batch(failed_login(), start=10)).new == 1
+    assert rig.held() == once(2)
 
 
 def test_without_any_node_it_is_an_outage(rig: OpenSearchRig) -> None:
@@ -334,15 +385,23 @@ def test_a_body_above_the_limit_is_cut_before_it_is_sent(
     assert rig.held() == once(500)
 
 
-def test_one_bad_record_of_a_thousand_is_refused_and_later_replayed(rig: OpenSearchRig) -> None:
+POISONS = {
+    "script": ({"source": "throw new IllegalArgumentException('not this one')"}, "not this one"),
+    "fail": ({"message": "not this one"}, "not this one"),
+    # The server answers 500 for this one and for the one above.
+    "dissect": ({"field": "user.name", "pattern": "%{a}-%{b}"}, "dissect pattern"),
+    "grok": ({"field": "user.name", "patterns": ["%{IP:a}"]}, "Grok"),
+}
+
+
+@pytest.mark.parametrize("kind", POISONS)
+def test_one_bad_record_of_a_thousand_is_refused_and_later_replayed(
+    rig: OpenSearchRig, kind: str
+) -> None:
     """The server's own words come back; once the cause is gone, only that record is new."""
     pipeline = f"{rig.base}-check"
-    processor = {
-        "script": {
-            "if": "ctx.user?.name == 'poison'",
-            "source": "throw new IllegalArgumentException('not this one')",
-        }
-    }
+    options, words = POISONS[kind]
+    processor = {kind: {"if": "ctx.user?.name == 'poison'"} | options}
     rig.server.call("PUT", f"/_ingest/pipeline/{pipeline}", {"processors": [processor]})
     records = [failed_login() for _ in range(1000)]
     records[500].user = "poison"
@@ -352,7 +411,7 @@ def test_one_bad_record_of_a_thousand_is_refused_and_later_replayed(rig: OpenSea
         assert (receipt.new, receipt.duplicates) == (999, 0)
         ((offset, _, detail, document),) = receipt.refusals
         assert offset == 5000
-        assert "not this one" in detail
+        assert words in detail
         assert orjson.loads(document)["user"]["name"] == "poison"
         rig.server.call("PUT", f"/_ingest/pipeline/{pipeline}", {"processors": []})
         # A replay sends the record at its old place; the whole batch does no harm either.

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import pytest
 from clocks import FakeClock
+from servers import free_port
 from servers.certificates import Authority
 from servers.opensearch import OpenSearch, shared
 from servers.proxy import proxy
@@ -230,6 +231,17 @@ def test_an_unknown_authority_is_refused_and_verify_says_so(
         assert sink.deliver(batch(failed_login())).new == 1
 
 
+def test_a_node_that_is_down_does_not_hide_what_is_wrong_with_the_other(rig: OpenSearchRig) -> None:
+    gone = f"https://127.0.0.1:{free_port()}"
+    settings = admin(rig.server) | {"ca_file": None}
+    for urls in ((gone, rig.server.url), (rig.server.url, gone)):
+        with (
+            closing(rig.sink(urls=urls, **settings)) as sink,
+            pytest.raises(UnavailableError, match=r"cannot be reached.*not trusted"),
+        ):
+            sink.prepare()
+
+
 def test_plain_and_tls_mixed_up(rig: OpenSearchRig) -> None:
     core = shared("core")
     https = core.url.replace("http:", "https:")
@@ -284,8 +296,8 @@ def test_a_certificate_that_has_expired_is_waited_for(rig: OpenSearchRig, tmp_pa
         assert raised.value.reason == "auth"
 
 
-@pytest.mark.parametrize("certificate", ["", "old"])
-def test_a_client_certificate_that_is_missing_or_expired(
+@pytest.mark.parametrize("certificate", ["", "old", "forged", "strange"])
+def test_a_client_certificate_that_is_missing_expired_or_unknown(
     rig: OpenSearchRig, tmp_path: Path, certificate: str
 ) -> None:
     """Stop, where the server's alert arrives; TLS 1.3 may also just lose the connection."""
@@ -293,7 +305,10 @@ def test_a_client_certificate_that_is_missing_or_expired(
     ca_file = str(authority.ca_file)
     settings: dict[str, Any] = {"ca_file": ca_file}
     if certificate:
-        pair = authority.pair(certificate, days=-1)
+        # The forged one's authority has the right name, and another key.
+        other = Authority(tmp_path / "other", *([] if certificate == "forged" else ["other"]))
+        old = certificate == "old"
+        pair = authority.pair(certificate, days=-1) if old else other.pair(certificate)
         settings |= {"client_cert": pair[0], "client_key": pair[1]}
     with (
         proxy(core.server.url, authority.pair("server"), ca_file) as between,

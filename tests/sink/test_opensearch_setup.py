@@ -188,6 +188,15 @@ def test_what_is_no_opensearch_is_said_to_be_none(
         assert "does not look like OpenSearch" in "".join(sink.check())
 
 
+def test_a_path_into_opensearch_is_a_wrong_url(rig: OpenSearchRig) -> None:
+    """The server takes it for the name of an index."""
+    with closing(rig.sink(urls=(f"{rig.server.url}/nowhere",))) as sink:
+        (finding,) = sink.check()
+        assert "a wrong path in the url?" in finding
+        with pytest.raises(MisconfiguredError, match="answered 400: no handler found for uri"):
+            sink.prepare()
+
+
 @pytest.mark.parametrize("path", ["/_index_template/_simulate_index/", "/_mapping"])
 def test_a_page_in_the_middle_of_setup_likewise(
     rig: OpenSearchRig, between: Proxy, path: str

@@ -169,6 +169,7 @@ def test_settled_documents_are_left_out(count: int, settled: set[int]) -> None:
         (403, b'{"error":{"type":"security_exception","reason":"no"}}', *["misconfigured"] * 2),
         (403, b'{"error":{"type":"cluster_block_exception"}}', "rejected", "rejected"),
         (403, b"<html>blocked by the firewall</html>", "misconfigured", "protocol"),
+        (403, b'{"Message":"User: x is not authorized"}', "misconfigured", "protocol"),
         (302, b"", "misconfigured", "protocol"),
         (404, b"<html>no such page</html>", "misconfigured", "protocol"),
         (405, b'{"error":"Incorrect HTTP method"}', "misconfigured", "protocol"),
@@ -180,3 +181,11 @@ def test_a_failed_request_means(status: int, said: bytes, first: str, later: str
     assert _outcome(judged(error, proven=False)) == first
     assert _outcome(judged(error, proven=True)) == later
     assert "http://x:9200" in str(judged(error, proven=True))
+
+
+def test_amazons_own_refusal_is_not_called_a_wrong_url() -> None:
+    said = b'{"Message":"User: anonymous is not authorized to perform: es:ESHttpPost"}'
+    error = judged(StatusError("https://x", 403, said, None), proven=False)
+    assert "not authorized to perform" in str(error)
+    assert "access policy" in str(error)
+    assert "does not look like OpenSearch" not in str(error)
