@@ -1,7 +1,7 @@
 """The vocabulary: what a decoder says and every later room understands.
 
 Rule for editing: nothing of ours is imported here, and a value's meaning does not depend on the
-format it came from. What one format only has goes under `extra`.
+format it came from. What one format only has goes under `extra`, but for `query_id`.
 """
 
 from __future__ import annotations

@@ -48,6 +48,7 @@ class _Session(AuditRecord, forbid_unknown_fields=True, gc=False):
     sqltext: str | None = _ours("sqltext")
     format: str = _ours("format", NAME)
     extra: dict[str, Any] | None = _ours("extra")
+    query_id: int | None = _ours("query_id")
 
 
 class _General(AuditRecord, forbid_unknown_fields=True, gc=False):
@@ -61,6 +62,7 @@ class _General(AuditRecord, forbid_unknown_fields=True, gc=False):
     proxy_user: str | None = _ours("proxy_user")
     format: str = _ours("format", NAME)
     extra: dict[str, Any] | None = _ours("extra")
+    query_id: int | None = _ours("query_id")
 
 
 def _typed(name: str, kind: str) -> type[AuditRecord]:

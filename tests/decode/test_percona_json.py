@@ -110,6 +110,15 @@ def test_raw_control_characters_read_the_same_on_both_paths(text: str) -> None:
     laws.check_all(log, len(CONNECT) + 3)
 
 
+@pytest.mark.parametrize("name", ["kind", "format", "extra", "query_id"])
+@pytest.mark.parametrize("line", [CONNECT, QUERY])
+def test_a_name_of_ours_is_no_key_of_theirs(line: bytes, name: str) -> None:
+    odd = line.replace(b'"record":', b'"%b":"77","record":' % name.encode())
+    first, second = laws.check_all(odd + line, len(line))
+    assert first["extra"] == {name: "77"}
+    assert first["kind"] == second["kind"]
+
+
 def test_raw_tabs_do_not_leave_the_fast_path() -> None:
     """Generation A writes those of the SQL as they are: the whole log was ten times slower."""
     block = CONNECT + QUERY.replace(b"select 1", b"select\t1") + CONNECT
