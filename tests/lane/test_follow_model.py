@@ -20,7 +20,7 @@ from lane.logs import Log
 from lane.world import FaultySink, PackingSink, Target, World, unavailable
 
 from shipper.notices import Lost
-from shipper.source.catalog import SCAN_SECONDS
+from shipper.source.looker import SCAN_SECONDS
 
 KINDS = (PackingSink, FaultySink)  # of the sinks into the two targets
 

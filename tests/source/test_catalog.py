@@ -9,7 +9,7 @@ from lane.logs import json_row
 from lane.world import Target, World
 
 from shipper.notices import Lost
-from shipper.source.catalog import OPEN_MAX
+from shipper.source.looker import OPEN_MAX
 
 ARCHIVES = 1500  # more than the usual limit of descriptors
 
