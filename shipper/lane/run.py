@@ -147,8 +147,9 @@ class Lane:
         end = self._over.get(segment.id)
         if end is None:
             return False
-        # A server may write on into what had been at its end for long (formats.md 1.9, PS-1098).
-        return not segment.plain or segment.size <= end
+        # A server may write on into what had been at its end for long (formats.md 1.9, PS-1098),
+        # and somebody may compress it then.
+        return segment.known <= end
 
     def _unasked(self, segment: Segment) -> bool:
         return self._asked.get(segment.id) != segment.looks
@@ -216,7 +217,7 @@ class Lane:
     def _lose(self, segment: Segment, reason: str) -> None:
         """Note that the rest of a segment will never come."""
         parcel, at = self._begin(segment), self._at.get(segment.id, 0)
-        end = at if segment.size == UNKNOWN else max(segment.size, at)
+        end = max(segment.known, at)
         if end > at or reason == "damaged_archive":
             parcel.progress.losses.append((Span(at, end), reason))
             lost = Lost(self._fit.source, self.name, segment.id, Span(at, end), reason)

@@ -49,8 +49,9 @@ class Looker:
         `thorough`: see each file, however long those take that cannot be read.
         """
         now = self._around.clock.monotonic()
-        changed = [self._watch(segment, now) for segment in self.segments]
-        if self._scan_is_due(now):
+        due = self._scan_is_due(now)
+        changed = [self._watch(segment, now, closely=due) for segment in self.segments]
+        if due or self._scan_is_due(now):
             self._scanned = now
             changed.append(self._scan(now, thorough=thorough))
         changed += [self._settle(segment, now) for segment in self.segments]
@@ -85,15 +86,16 @@ class Looker:
             if segment is not wanted and not segment.live:
                 segment.close()
 
-    def _watch(self, segment: Segment, now: float) -> bool:
-        """See whether an open file grew, shrank, or was written anew in place."""
-        if segment.stream is None:
-            return False
+    def _watch(self, segment: Segment, now: float, *, closely: bool) -> bool:
+        """See whether an open file grew, shrank, or was written anew in place.
+
+        `closely`: also one that is as long as before.
+        """
         if not isinstance(segment.stream, PlainStream):
-            return _wrapped_grew(segment, now)
+            return segment.stream is not None and _wrapped_grew(segment, now)
         try:
             size = os.fstat(segment.stream.fileno()).st_size
-            if size == segment.size:
+            if size == segment.size and not closely:
                 return False
             intact = is_intact(segment, segment.stream)
         except (OSError, UnavailableError):
@@ -101,6 +103,8 @@ class Looker:
         if not intact or size < segment.items_end:
             self.replaced(segment, size)
             return True
+        if size == segment.size:
+            return False
         # Shrinking within what held no record: Enterprise before 5.7.21 takes its footer back.
         segment.size, segment.quiet_since, segment.closed = size, now, False
         segment.file_size = size

@@ -52,6 +52,7 @@ class Segment(Struct, eq=False, kw_only=True):
     stream: Stream | None = None  # open while it is read, and to hold it against deletion
     plain: bool = True  # a wrapped file's size says nothing about its content
     size: int = 0  # plain bytes known to exist, UNKNOWN for a wrapped file
+    least: int = 0  # plain bytes that were there before the segment was wrapped
     file_size: int = 0  # of the file as it is, wrapped or not, when it was looked at
     items_end: int = 0  # end of the last record or defect that was decoded by anybody
     live: bool = False  # the followed name points to it
@@ -68,12 +69,19 @@ class Segment(Struct, eq=False, kw_only=True):
         return self.live, self.first_time, self.mtime, -age_of(self.path), self.path
 
     @property
+    def known(self) -> int:
+        """Plain bytes that there are at least."""
+        return self.least if self.size == UNKNOWN else self.size
+
+    @property
     def looks(self) -> tuple[object, ...]:
         """What changes when there may be more to read."""
         return self.size, self.file_size, self.closed, self.key
 
     def take_file(self, path: str, key: FileKey, stream: Stream, size: int) -> None:
         """Let this file hold the segment's bytes from now on."""
+        if self.size != UNKNOWN:
+            self.least = max(self.least, self.size)
         self.path, self.key, self.stream, self.file_size = path, key, stream, size
         self.plain = isinstance(stream, PlainStream)
         self.size = size if self.plain else UNKNOWN

@@ -18,6 +18,7 @@ from shipper.model import Span
 from shipper.notices import Endangered, Finished, Lost, Trouble, Truncated
 from shipper.source import passwords
 from shipper.source.gunzip import Gunzip
+from shipper.source.looker import SCAN_SECONDS
 from shipper.source.passwords import Key, PasswordSettings, derive
 
 
@@ -169,6 +170,41 @@ def test_copytruncate_between_a_look_and_the_reading(world: World, target: Targe
     world.source.lanes[0].turn()
     complete(world, target, log)
     assert len(world.told(Truncated)) == 1
+
+
+def test_a_log_that_is_written_anew_as_long_as_it_was_is_noticed(
+    world: World, target: Target
+) -> None:
+    log = Log(world.log)
+    log.write(2)
+    world.ship()
+    log.copy_truncate("audit.log.1")
+    log.write(2)
+    complete(world, target, log)
+
+
+def test_what_a_server_adds_to_a_shipped_file_is_read_from_what_it_is_compressed_to(
+    world: World, target: Target, tmp_path: Path
+) -> None:
+    log = Log(world.log)
+    log.write(2)
+    world.ship()
+    log.rename_and_flush("audit.log.1")
+    log.write(1)
+    world.settle()
+    older = world.log.with_name("audit.log.1")
+    with older.open("a") as file:
+        file.write(json_row(3))
+    world.clock.move(SCAN_SECONDS)
+    world.source.catalog.poll()
+    older.with_name("audit.log.1.gz").write_bytes(gzip.compress(older.read_bytes()))
+    older.unlink()
+    world.crash()
+    world = World(tmp_path, [target], world.clock)
+    world.settle()
+    assert sorted(filter(None, target.users)) == ["u0", "u1", "u2", "u3"]
+    assert set(target.held.values()) == {1}
+    assert (world.told(Lost), world.source.remaining()) == ([], [])
 
 
 def test_a_copy_that_was_seen_before_the_log_was_truncated(world: World, target: Target) -> None:
