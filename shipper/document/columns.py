@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -86,9 +86,9 @@ _ITEMS_MAX: Final = 16
 def parted(extra: dict[str, Any]) -> _Parted:
     """Part the numbers in `extra` from the rest; None where it has more than texts and those."""
     if type(extra) is Shared:
-        if extra.parted is None:
-            extra.parted = _parted(extra)
-        return cast("_Parted", extra.parted)
+        made: _Parted = extra.parted or _parted(extra)
+        extra.parted = made
+        return made
     return _parted(extra)
 
 
