@@ -104,10 +104,11 @@ class AuditRecord(Struct, gc=False):
 
     @property
     def details(self) -> dict[str, Any] | None:
-        """Give `extra` as documents have it."""
+        """Give `extra` as documents have it: the number comes first."""
         if self.query_id is None:
             return self.extra
-        return {**(self.extra or {}), QUERY_ID: self.query_id}
+        number = {QUERY_ID: self.query_id}
+        return number | (self.extra or {}) | number
 
 
 class Reason(StrEnum):

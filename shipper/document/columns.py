@@ -17,6 +17,7 @@ from shipper.model import AuditRecord, Shared
 
 _encode: Final = msgspec.json.Encoder().encode
 _NULL: Final = b"null"
+_APART: Final = b"\n"  # not in what stands before a number
 
 _record: Final = attrgetter("record")
 _timestamp: Final = attrgetter("timestamp")
@@ -28,13 +29,16 @@ Column: TypeAlias = list[bytes]
 Value = TypeVar("Value", str | None, int | None)
 
 
-def numbers(values: Sequence[int | None]) -> Column:
-    """Write numbers; b"" where there is none."""
+def numbers(values: Sequence[int | None], before: bytes = b"") -> Column:
+    """Write numbers, each behind `before`; b"" where there is none."""
     if values.count(None) == len(values):
         return [b""] * len(values)
-    written = _encode(values)[1:-1].split(b",")
-    if _NULL in written:
-        written = [b"" if number == _NULL else number for number in written]
+    text = _encode(values)[1:-1]
+    if before:
+        text = before + text.replace(b",", _APART + before)
+    written = text.split(_APART if before else b",")
+    if (null := before + _NULL) in written:
+        written = [b"" if number == null else number for number in written]
     return written
 
 

@@ -14,15 +14,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from operator import attrgetter
-from typing import ClassVar, Final, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import ClassVar, Final, Generic, TypeAlias, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import astuple
 
 from shipper.document import ecs_parts
 from shipper.document.alert import alert
-from shipper.document.columns import Shape, connection_ids, numbers, parted
-from shipper.document.ecs_parts import Key, OddKey, What, encode
+from shipper.document.columns import Shape, connection_ids, numbers, parted, query_ids
+from shipper.document.ecs_parts import Key, OddKey, What, Who, encode
 from shipper.document.index_name import IndexName
 from shipper.model import ALERT, AuditRecord, Block
 
@@ -56,18 +56,11 @@ class _Parts(dict[Name, Part], Generic[Name, Part]):
         return part
 
 
-class _Frame(NamedTuple):
-    """What stands around the values of one record; the same for all records with one key."""
-
-    before: bytes  # behind the id: ends `event`, tells who, opens `db`
-    after: bytes  # ends `db`, `mysql.audit` up to the connection's id
-    before_query: bytes  # the same two for a record with a statement
-    after_query: bytes
-    rest: bytes  # behind it, up to the offset, or to the query's number where there is one;
-    # a template where other numbers change (columns.parted)
-    log: bytes  # behind the query's number, up to the offset
-    end: bytes
-
+# What stands around a record's values, the same for all records with one key: between the number of
+# its connection, or of its statement, and `event`, where there is no statement; the same up to its
+# text; and the rest of `event` and of the document. The first two are templates where numbers in
+# `extra` change. No named tuple: taking one apart takes longer.
+_Frame: TypeAlias = tuple[bytes, bytes, bytes]
 
 _WHAT: Final = 5  # members of a frame's key say what happened, the others who did it
 _others: Final = attrgetter(
@@ -77,17 +70,11 @@ _others: Final = attrgetter(
 _Odd: TypeAlias = tuple[int, ...]
 _NOTHING: Final[tuple[Shape, _Odd]] = ((), ())
 _NEVER: Final[tuple[None, _Odd]] = (None, ())  # an `extra` that is not remembered
-_ID: Final = b',"id":'
+_CONNECTION: Final = b'},"mysql":{"audit":{"connection_id":"'
+_NO_CONNECTION: Final = b'},"mysql":{"audit":{'
+_EVENT: Final = b'},"event":{"kind":"event"'
+_NUMBER: Final = b'","raw":{"query_id":'
 _QUERY: Final = b',"query":{"text":'
-_NUMBER: Final = b',"connection_id":"'
-
-
-class _Opening(NamedTuple):
-    """What stands before a record's values; the same for all records of a second."""
-
-    action: bytes  # of the action line, before the offset
-    bare: bytes  # behind it, up to and into the open object `event`
-    event: bytes  # the same and its key _ID
 
 
 class _Frames(_Parts[Key, _Frame | None]):
@@ -103,15 +90,14 @@ class EcsEncoder:
         """Prepare the constant parts for `place`."""
         self._place = place or Place()
         self._what: _Parts[Key, What] = _Parts(ecs_parts.what)
-        self._who: _Parts[Key, bytes] = _Parts(ecs_parts.who)
+        self._who: _Parts[Key, Who] = _Parts(ecs_parts.who)
         self._frames = _Frames(self._frame)
         self._numbered = _Frames(partial(self._frame, has_query=True))
         self._odds: _Parts[OddKey, ecs_parts.Odd | None] = _Parts(ecs_parts.odd_of)
         self._action: _Parts[str, bytes] = _Parts(self._action_head)
         place = self._place
         self._index = IndexName(place.index)
-        self._log = b"}}" + ecs_parts.tail(place.segment, place.path, place.instance)
-        self._escaped_log = ecs_parts.escaped(self._log)
+        self._log = ecs_parts.same(place.segment, place.path, place.instance)
 
     def bulk(self, block: Block, ingested: str) -> bytes:
         """Give an action line and a document for every record of `block`.
@@ -135,10 +121,13 @@ class EcsEncoder:
         frames, numbered = self._frames, self._numbered
         offsets = numbers(block.starts)
         ids = [b""] * len(offsets) if ingested is None else offsets
-        connections = numbers(connection_ids(records))
-        (action, bare, event), second = self._opening(None, ingested), None
-        for record, fields, id_, offset, number in zip(
-            records, map(astuple, records), ids, offsets, connections, strict=True
+        connections = numbers(connection_ids(records), before=_CONNECTION)
+        queries = numbers(query_ids(records), before=_NUMBER)
+        (action, head), second = self._opening(None, ingested), None
+        event = _EVENT if ingested is None else b'%b,"ingested":"%b"' % (_EVENT, ingested.encode())
+        event_id = event + b',"id":'
+        for record, fields, id_, offset, connection, number in zip(
+            records, map(astuple, records), ids, offsets, connections, queries, strict=True
         ):
             # fmt: off
             (
@@ -148,31 +137,33 @@ class EcsEncoder:
             # fmt: on
             if time != second:
                 second = time
-                action, bare, event = self._opening(second, ingested)
+                action, head = self._opening(second, ingested)
             shape, odd = _NOTHING if extra is None else parted(extra) or _NEVER
             # fmt: off
             frame = (frames if query is None else numbered)[
                 kind, what, class_, status, format_, user, priv, login, host, ip, db, shape, proxy
             ]
             # fmt: on
-            if frame is None or not number:
-                frame, odd, query = self._rare(record), (), None
-            before, after, before_query, after_query, rest, log, end = frame
+            if name is None:
+                opened, of_record = event, b""
+            else:
+                opened, of_record = event_id, encode(name)
+            if frame is None or not connection:
+                add((action, id_, head, offset, self._rare(record, opened + of_record)))
+                continue
+            before, before_text, end = frame
+            rest = before if sql is None else before_text
             if odd:
                 rest %= odd
-            if query is not None:
-                rest = b"%b%d%b" % (rest, query, log)
-            if name is None:
-                head, of_record = bare, b""
-            else:
-                head, of_record = event, encode(name)
             # fmt: off
             if sql is None:
-                add((action, id_, head, of_record, before, after, number, rest, offset, end))
+                add((
+                    action, id_, head, offset, connection, number, rest, opened, of_record, end,
+                ))
             else:
                 add((
-                    action, id_, head, of_record, before_query, encode(sql), after_query, number,
-                    rest, offset, end,
+                    action, id_, head, offset, connection, number, rest, encode(sql), b"}", opened,
+                    of_record, end,
                 ))
             # fmt: on
         return pieces
@@ -191,33 +182,32 @@ class EcsEncoder:
         """Make what all records with this key share; None where that is not clear."""
         *others, shape, proxy_user = key
         odd = None if shape is None else self._odds[shape, proxy_user, has_query]
-        who = (*others, proxy_user)
-        return odd and self._around(who, odd, _NUMBER, b'"', has_query=has_query)
+        return odd and self._around((*others, proxy_user), odd, b"" if has_query else b'"')
 
-    def _rare(self, record: AuditRecord) -> _Frame:
-        """Make what only this record has."""
+    def _rare(self, record: AuditRecord, opened: bytes) -> bytes:
+        """Write by itself what others have no part in, from behind `log`; `event` is `opened`."""
         odd = ecs_parts.odd(record.details, record.proxy_user)
-        number = (b"", b"") if record.connection_id is None else (_NUMBER, b'"')
-        return self._around((*_others(record), record.proxy_user), odd, *number)
+        number = record.connection_id
+        connection = _NO_CONNECTION if number is None else _CONNECTION + b"%d" % number
+        before, before_text, end = self._around((*_others(record), record.proxy_user), odd, b'"')
+        text = record.sqltext
+        rest = before if text is None else b"%b%b}" % (before_text, encode(text))
+        skipped = len(b'",') if number is None else 0
+        return b"%b%b%b%b" % (connection, rest[skipped:], opened, end)
 
-    def _around(
-        self, key: Key, odd: ecs_parts.Odd, number: bytes, ended: bytes, *, has_query: bool = False
-    ) -> _Frame:
+    def _around(self, key: Key, odd: ecs_parts.Odd, ended: bytes) -> _Frame:
         what, who = self._what[key[:_WHAT]], self._who[key[_WHAT:]]
-        before, after = what.event + who, what.audit + number
-        rest, log, end = ended + odd.audit, odd.more + self._log, b"}" + odd.root + b"}\n"
-        if not has_query:
-            rest += self._escaped_log if odd.numbered else log
-        return _Frame(before, after, before + _QUERY, b"}" + after, rest, log, end)
+        rest = what.audit + odd.audit + b"}}," + who.db
+        before = ended + odd.raw + (ecs_parts.escaped(rest) if odd.numbered else rest)
+        return before, before + _QUERY, what.event + who.who + odd.root + b"}\n"
 
-    def _opening(self, stamp: str | None, ingested: str | None) -> _Opening:
+    def _opening(self, stamp: str | None, ingested: str | None) -> tuple[bytes, bytes]:
+        """Give what stands before a record's offset, in its action line and in its document."""
         day, stamp = (stamp or "")[:10], stamp or ingested
         begin = b'{"@timestamp":"%b",' % stamp.encode() if stamp else b"{"
-        begin += b'"event":{"kind":"event"'
         if ingested is None:
-            return _Opening(b"", begin, begin + _ID)
-        end = b'"}}\n%b,"ingested":"%b"' % (begin, ingested.encode())
-        return _Opening(self._action[day], end, end + _ID)
+            return b"", begin + self._log
+        return self._action[day], b'"}}\n' + begin + self._log
 
     def _action_head(self, day: str) -> bytes:
         index, segment = encode(self._index.of(day)), self._place.segment.encode()

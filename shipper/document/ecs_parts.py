@@ -65,8 +65,8 @@ Key: TypeAlias = tuple[Any, ...]  # values of the fields that a part is made of
 class What(NamedTuple):
     """What happened, encoded but for what differs from record to record."""
 
-    event: bytes  # behind the first members of `event`, which stays open
-    audit: bytes  # `mysql.audit`, open
+    event: bytes  # the rest of `event`, and `error`
+    audit: bytes  # members of `mysql.audit`
 
 
 def what(key: Key) -> What:
@@ -78,12 +78,12 @@ def what(key: Key) -> What:
         "action": "mysql-" + kind.replace("_", "-"),
         **_classify(kind, name, command_class, status),
     }
-    error = b""
+    error: dict[str, Any] = {}
     if status:
         event["code"] = str(status)
         code = explain(status, format_, login=kind in LOGIN_KINDS)
         known = {"type": code.symbol, "message": code.meaning} if code.symbol else {}
-        error = encode({"error": {"code": str(status)} | known})[1:-1] + b","
+        error = {"error": {"code": str(status)} | known}
     audit = {
         "kind": kind,
         "name": name,
@@ -91,11 +91,8 @@ def what(key: Key) -> What:
         "status": status,
         "command_class": command_class or None,
     }
-    return What(
-        b"," + encode(event)[1:] + b"," + error,
-        b'},"mysql":{"audit":'
-        + encode({key: value for key, value in audit.items() if value is not None})[:-1],
-    )
+    said = {key: value for key, value in audit.items() if value is not None}
+    return What(_members(event) + b"}" + _members(error), _members(said))
 
 
 def _classify(
@@ -113,8 +110,15 @@ def _classify(
     return {"category": category, "type": type_, "outcome": outcome}
 
 
-def who(key: Key) -> bytes:
-    """Tell the client; the object `db` stays open for the query."""
+class Who(NamedTuple):
+    """Who did it and where, encoded."""
+
+    who: bytes  # `user`, `source`, `client`, `related`
+    db: bytes  # `db`, which stays open for the query
+
+
+def who(key: Key) -> Who:
+    """Tell the client, and what it works with."""
     user, priv_user, os_login, host, ip, db, proxy_user = key
     address = ip if _is_address(ip) else None
     parts: dict[str, Any] = {}
@@ -129,8 +133,9 @@ def who(key: Key) -> bytes:
         "hosts": [host] if host and host != address else [],
     }
     parts["related"] = {key: value for key, value in related.items() if value}
-    parts["db"] = {"system": {"name": "mysql"}, **({"namespace": db} if db else {})}
-    return encode({key: part for key, part in parts.items() if part})[1:-2]
+    said = {key: part for key, part in parts.items() if part}
+    database = {"db": {"system": {"name": "mysql"}, **({"namespace": db} if db else {})}}
+    return Who(_members(said), encode(database)[1:-2])
 
 
 def _is_address(text: str | None) -> bool:
@@ -144,13 +149,13 @@ def _is_address(text: str | None) -> bool:
     return True
 
 
-def tail(segment: str, path: str, instance: str) -> bytes:
+def same(segment: str, path: str, instance: str) -> bytes:
     """Tell what is the same in all documents of a place; ends in front of `log.offset`'s value."""
     log: dict[str, Any] = {"file": {"path": path}} if path else {}
     log |= {"segment": segment} if segment else {}
     service = {"type": "mysql"} | ({"name": instance} if instance else {})
-    same = {"ecs": {"version": ECS_VERSION}, "service": service, "log": log | {"offset": 0}}
-    return b"," + encode(same)[1:].removesuffix(b"0}}")
+    parts = {"ecs": {"version": ECS_VERSION}, "service": service, "log": log | {"offset": 0}}
+    return encode(parts)[1:].removesuffix(b"0}}")
 
 
 # `extra` keys that have a field of their own in `mysql.audit`; `serverhost` becomes host.name.
@@ -182,10 +187,11 @@ OddKey: TypeAlias = tuple[Shape, str | None, bool]
 class Odd(NamedTuple):
     """What only some records have."""
 
-    audit: bytes  # the rest of `mysql.audit`, as a template where numbers in `extra` change
+    raw: bytes  # `mysql.audit.raw`, behind the statement's number where it begins with one;
+    # a template where numbers in `extra` change
+    audit: bytes  # other members of `mysql.audit`
     root: bytes  # of the document
-    more: bytes = b""  # of `mysql.audit`, behind the statement's number
-    numbered: bool = False  # `audit` is a template
+    numbered: bool = False  # `raw` is a template
 
 
 # The first of the numbers in two specimens: they, and some that follow, do not hold each other.
@@ -205,12 +211,12 @@ def odd_of(key: OddKey) -> Odd | None:
 def _specimen(key: OddKey, number: int) -> Odd | None:
     """Write the template as one specimen shows it."""
     shape, proxy_user, has_query = key
-    names = (*shape, QUERY_ID) if has_query else shape
+    names = (QUERY_ID, *shape) if has_query else shape
     items = [
         item if isinstance(item, tuple) else (item, number + place)
         for place, item in enumerate(names)
     ]
-    left, root, *_ = odd(dict(items), proxy_user)
+    left, audit, root, _ = odd(dict(items), proxy_user)
     parts = []
     for _, value in items:
         if isinstance(value, int):
@@ -218,12 +224,11 @@ def _specimen(key: OddKey, number: int) -> Odd | None:
             if not found:
                 return None
             parts.append(before)
-    more = b""
-    if has_query:  # it stands last
-        more, left = left, parts.pop()
-    if parts:
-        left = b"%d".join(escaped(part) for part in (*parts, left))
-    return Odd(left, root, more, numbered=bool(parts))
+    if has_query:
+        del parts[0]
+    if not parts:
+        return Odd(left, audit, root)
+    return Odd(b"%d".join(map(escaped, (*parts, left))), audit, root, numbered=True)
 
 
 def escaped(text: bytes) -> bytes:
@@ -232,7 +237,7 @@ def escaped(text: bytes) -> bytes:
 
 
 def odd(extra: dict[str, Any] | None, proxy_user: str | None) -> Odd:
-    """Encode what only some records have: the rest of `mysql.audit`, and of the document."""
+    """Encode what only some records have."""
     raw = dict(extra or ())
     # A host that is no text stays raw: as `host.name` it would cost the whole document.
     host = raw.pop("serverhost") if isinstance(raw.get("serverhost"), str) else None
@@ -242,7 +247,11 @@ def odd(extra: dict[str, Any] | None, proxy_user: str | None) -> Odd:
     for key in _AUDIT_KEYS:
         if key in raw and isinstance(raw[key], str):
             audit[key] = raw.pop(key)
-    if raw:
-        audit["raw"] = {key[:_KEY_MAX]: _bounded(raw[key], _DEPTH_MAX) for key in raw}
-    root = b',"host":{"name":%b}' % encode(host) if host else b""
-    return Odd(b"," + encode(audit)[1:-1] if audit else b"", root)
+    kept = {"raw": {key[:_KEY_MAX]: _bounded(raw[key], _DEPTH_MAX) for key in raw}} if raw else {}
+    root = {"host": {"name": host}} if host else {}
+    return Odd(_members(kept), _members(audit), _members(root))
+
+
+def _members(parts: dict[str, Any]) -> bytes:
+    """Encode what follows other members of an object."""
+    return b"," + encode(parts)[1:-1] if parts else b""

@@ -106,7 +106,7 @@ class Encoder:
             self._document: Callable[[AuditRecord, int], Any] = lambda record, offset: _from_json(
                 encoder.documents(Block(offset, offset, [record], [offset], [offset], []))
             )
-            self._order = (0, 1, 2, 3, 4, 5, 6)  # of the columns in `_rows`
+            self._order = (0, 1, 6, 4, 5, 3, 2)  # of the columns in `_rows`
         else:
             self._document = self._percona
             self._order = (0, 2, 1, 4, 3, 5, 6)

@@ -136,7 +136,7 @@ def _body(message: str, place: Place) -> _Body:
         order = ("record", "timestamp", "connection_id", "sqltext", "odd")
         return _Body(percona_text, order, _json)
     if message == ECS:
-        order = ("timestamp", "record", "sqltext", "connection_id", "odd", "offset")
+        order = ("timestamp", "offset", "connection_id", "odd", "sqltext", "record")
         return _Body(ecs_text(place), order, _json)
     if message == CEF:
         order = ("timestamp", "record", "connection_id", "sqltext")

@@ -54,8 +54,12 @@ def _blocks(path: Path) -> Iterator[Block]:
     from shipper.decode import FORMATS, Decoder  # noqa: PLC0415 `find_spec` asks first
 
     decoder = Decoder(FORMATS)
-    for piece in pieces(path):
-        yield decoder.feed(piece)
+    with path.open("rb", buffering=0) as file:
+        # Read as a lane does, which keeps neither the bytes nor the block.
+        while piece := file.read(PIECE):
+            block = [decoder.feed(piece)]
+            del piece
+            yield block.pop()
     yield decoder.finish()
 
 

@@ -25,8 +25,10 @@ def batches(blocks: Iterable[Block], sink: PackingSink, size: int) -> Iterator[B
     for block in blocks:
         sessions.join(block.marked.records)
         package.add(block)
-        waiting.append(Block(block.start, block.end, [], [], [], []))
-        if block.end - waiting[0].start >= size:
+        end = block.end
+        waiting.append(Block(block.start, end, [], [], [], []))
+        del block  # a lane lets go of it before it asks for the next
+        if end - waiting[0].start >= size:
             yield Batch(SEGMENT, "audit.log", waiting, package=package)
             waiting, package = [], sink.package(SEGMENT, "audit.log")
     if waiting:
