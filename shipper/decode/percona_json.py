@@ -23,7 +23,7 @@ from shipper.decode.fields import KIND_OF_NAME, flat_record
 from shipper.decode.identity import parse_identity
 from shipper.decode.jsontext import load_object
 from shipper.errors import MalformedError
-from shipper.model import AUDIT_START, AUDIT_STOP, SESSION_KINDS, AuditRecord
+from shipper.model import AUDIT_START, AUDIT_STOP, SESSION_KINDS, AuditRecord, Number
 
 NAME: Final = "percona-json"
 
@@ -37,10 +37,6 @@ def _ours(name: str, default: Any = None) -> Any:
     return msgspec.field(default=default, name=f"not a key: {name}")
 
 
-# Where a key is missing that must be there. Told apart by identity: a line may hold the same text.
-_MISSING: Final = "(not in the line)"
-
-
 class _Session(AuditRecord, forbid_unknown_fields=True, gc=False):
     """A connection record as it stands in the line."""
 
@@ -51,15 +47,27 @@ class _Session(AuditRecord, forbid_unknown_fields=True, gc=False):
     query_id: int | None = _ours("query_id")
 
 
-class _General(AuditRecord, forbid_unknown_fields=True, gc=False):
-    """A general record as it stands in the line; what every generation writes must be there."""
+class _General(AuditRecord, forbid_unknown_fields=True, gc=False, kw_only=True):
+    """A general record as it stands in the line; what every generation writes must be there.
 
-    command_class: str = _MISSING  # null goes the careful way, here and below
-    host: str = _MISSING
+    All fields again, and in their order: those that must be there could not follow others else.
+    """
+
+    name: str = _ours("name")
+    record: str | None = None
+    timestamp: str | None = None
+    command_class: str  # null goes the careful way, here and below
+    connection_id: Number | None = None
+    status: Number | None = None
+    sqltext: str | None = None
+    user: str | None = None
+    host: str
     os_login: str | None = msgspec.field(default=None, name="os_user")
-    ip: str = _MISSING
+    ip: str
+    db: str | None = None
     priv_user: str | None = _ours("priv_user")
     proxy_user: str | None = _ours("proxy_user")
+    kind: str = _ours("kind")
     format: str = _ours("format", NAME)
     extra: dict[str, Any] | None = _ours("extra")
     query_id: int | None = _ours("query_id")
@@ -68,12 +76,14 @@ class _General(AuditRecord, forbid_unknown_fields=True, gc=False):
 def _typed(name: str, kind: str) -> type[AuditRecord]:
     """Make the type of the records of one NAME: the typed decoder then sets name and kind."""
     fields = [("name", str, _ours("name", name)), ("kind", str, _ours("kind", kind))]
+    session = kind in SESSION_KINDS
     made: Any = msgspec.defstruct(
         f"_{name.replace(' ', '')}",
         fields,
-        bases=(_Session if kind in SESSION_KINDS else _General,),
+        bases=(_Session if session else _General,),
         tag=name,
         tag_field="name",
+        kw_only=not session,  # as its base, or the fields would change their order
     )
     typed: type[AuditRecord] = made
     return typed
@@ -151,10 +161,7 @@ class PerconaJson:
                 same = stamp == time
             if not same:
                 record.timestamp = stamp
-            word = record.command_class
-            if word is not None:
-                if word is _MISSING or record.host is _MISSING or record.ip is _MISSING:
-                    raise KeyError(record.name)
+            if record.command_class is not None:
                 user = record.user
                 found = names[user] if user else None
                 if found is not None:

@@ -21,7 +21,7 @@ from msgspec.structs import astuple
 
 from shipper.document import ecs_parts
 from shipper.document.alert import alert
-from shipper.document.columns import Shape, connection_ids, numbers, parted, query_ids
+from shipper.document.columns import Shape, connection_ids, numbers, parted
 from shipper.document.ecs_parts import Key, OddKey, What, Who, encode
 from shipper.document.index_name import IndexName
 from shipper.model import ALERT, AuditRecord, Block
@@ -73,7 +73,7 @@ _NEVER: Final[tuple[None, _Odd]] = (None, ())  # an `extra` that is not remember
 _CONNECTION: Final = b'},"mysql":{"audit":{"connection_id":"'
 _NO_CONNECTION: Final = b'},"mysql":{"audit":{'
 _EVENT: Final = b'},"event":{"kind":"event"'
-_NUMBER: Final = b'","raw":{"query_id":'
+_NUMBER: Final = b'","raw":{"query_id":'  # of the statement
 _QUERY: Final = b',"query":{"text":'
 
 
@@ -122,12 +122,11 @@ class EcsEncoder:
         offsets = numbers(block.starts)
         ids = [b""] * len(offsets) if ingested is None else offsets
         connections = numbers(connection_ids(records), before=_CONNECTION)
-        queries = numbers(query_ids(records), before=_NUMBER)
         (action, head), second = self._opening(None, ingested), None
         event = _EVENT if ingested is None else b'%b,"ingested":"%b"' % (_EVENT, ingested.encode())
         event_id = event + b',"id":'
-        for record, fields, id_, offset, connection, number in zip(
-            records, map(astuple, records), ids, offsets, connections, queries, strict=True
+        for record, fields, id_, offset, connection in zip(
+            records, map(astuple, records), ids, offsets, connections, strict=True
         ):
             # fmt: off
             (
@@ -155,17 +154,17 @@ class EcsEncoder:
             rest = before if sql is None else before_text
             if odd:
                 rest %= odd
-            # fmt: off
+            if query is not None:
+                rest = b"%b%d%b" % (_NUMBER, query, rest)
             if sql is None:
-                add((
-                    action, id_, head, offset, connection, number, rest, opened, of_record, end,
-                ))
+                add((action, id_, head, offset, connection, rest, opened, of_record, end))
             else:
+                # fmt: off
                 add((
-                    action, id_, head, offset, connection, number, rest, encode(sql), b"}", opened,
-                    of_record, end,
+                    action, id_, head, offset, connection, rest, encode(sql), b"}",
+                    opened, of_record, end,
                 ))
-            # fmt: on
+                # fmt: on
         return pieces
 
     def _finding(self, record: AuditRecord, offset: int, ingested: str | None) -> bytes:

@@ -104,11 +104,13 @@ class Sessions:
 
         They come in the order of the log; those that a block has not marked may be left out.
         """
+        # Nearly all of them are the begin or the end of a session.
         for record in records:
             kind = record.kind
             if kind == CONNECT:
                 self._begin(record)
-            elif not record.user:
+                continue
+            if not record.user:
                 self._complete(record)
             if kind == DISCONNECT:
                 self._end(record.connection_id or 0)

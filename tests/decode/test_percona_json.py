@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import re
 
+import orjson
 import pytest
 from decode import laws
 from decode.decoding import decode
 
-from shipper.decode.base import Context, Options
+from shipper.decode.base import Context, Decoded, Options
 from shipper.decode.percona_json import PerconaJson
+from shipper.model import AuditRecord
 
 CONNECT = (
     b'{"audit_record":{"name":"Connect","record":"7_2024-09-03T01:53:14",'
@@ -131,3 +133,34 @@ def test_raw_tabs_do_not_leave_the_fast_path() -> None:
 @pytest.mark.parametrize("odd", [CONNECT.replace(b",", b"\t,"), QUERY.replace(b"1", b"\\\t")])
 def test_other_tabs_are_left_to_the_careful_path(odd: bytes) -> None:
     assert PerconaJson(Context(Options())).fast(CONNECT + odd, 0) is None
+
+
+WHOLE = {
+    "name": "Query",
+    "timestamp": "2024-09-03T01:53:14Z",
+    "command_class": "select",
+    "user": "a",
+    "host": "h",
+    "ip": "",
+}
+
+
+def fast(**keys: str) -> Decoded | None:
+    line = b'{"audit_record":%b}\n' % orjson.dumps(keys)
+    return PerconaJson(Context(Options())).fast(line, 0)
+
+
+@pytest.mark.parametrize("keys", [WHOLE, {"name": "Connect", "timestamp": WHOLE["timestamp"]}])
+def test_a_typed_record_has_the_fields_of_every_other_in_their_order(keys: dict[str, str]) -> None:
+    """Who writes records fast takes them apart by place."""
+    decoded = fast(**keys)
+    assert decoded is not None
+    (record,) = decoded.records
+    assert type(record) is not AuditRecord
+    assert record.__struct_fields__ == AuditRecord.__struct_fields__
+
+
+@pytest.mark.parametrize("missing", ["command_class", "host", "ip"])
+def test_a_general_record_without_what_all_have_goes_the_careful_way(missing: str) -> None:
+    assert fast(**WHOLE) is not None
+    assert fast(**{key: value for key, value in WHOLE.items() if key != missing}) is None
