@@ -2,9 +2,9 @@
 
     python -m bench.http_sink       (prints its port, and serves until its input ends)
 
-It reads a request into one buffer, inflates it to count the documents, and sends an answer that was
-made before. So it costs a fraction of what its client spends, on another core. One thread a
-connection; `recv_into` and inflating release the interpreter.
+It inflates a request as it comes, piece by piece, to count the documents, and sends an answer that
+was made before. So it costs a fraction of what its client spends, on another core, and leaves the
+cache that cores share to the client. One thread a connection.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ LENGTH = re.compile(rb"content-length: (\d+)\r\n", re.IGNORECASE)
 GZIP = re.compile(rb"content-encoding: gzip\r\n", re.IGNORECASE)
 ITEM = b'{"create":{"status":201}}'
 HEAD_BYTES_MAX = 64 * 1024
+PIECE_BYTES = 8 * 1024  # ten times as much when it is inflated: the cache of a core holds that
+ACTION = b'\n{"create":{"_i'  # behind each document but the last; long texts are counted faster
 
 
 def answer(documents: int) -> bytes:
@@ -32,6 +34,20 @@ def answer(documents: int) -> bytes:
     body = b'{"errors":false,"items":[%b]}' % items
     head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
     return head % len(body) + body
+
+
+class Counter:
+    """Counts the documents of a body that comes in pieces."""
+
+    def __init__(self, *, packed: bool) -> None:
+        self._inflate = isal_zlib.decompressobj(wbits=31).decompress if packed else bytes
+        self._last = b"\n"
+        self.documents = 0
+
+    def add(self, piece: bytes) -> None:
+        plain = self._last + self._inflate(piece)
+        self.documents += plain.count(ACTION)
+        self._last = plain[1 - len(ACTION) :]
 
 
 def serve(connection: socket.socket) -> None:
@@ -48,14 +64,16 @@ def serve(connection: socket.socket) -> None:
             head, rest = buffered[: end + 4], buffered[end + 4 :]
             found = LENGTH.search(head)
             size = int(found[1]) if found else 0
-            body = bytearray(size)
-            view, got = memoryview(body), min(len(rest), size)
-            view[:got] = rest[:got]
-            buffered = rest[size:]
+            counter = Counter(packed=GZIP.search(head) is not None)
+            counter.add(rest[:size])
+            got, buffered = len(rest[:size]), rest[size:]
             while got < size:
-                got += connection.recv_into(view[got:])
-            plain = isal_zlib.decompress(body, wbits=31) if GZIP.search(head) else body
-            documents = plain.count(b"\n") // 2
+                piece = connection.recv(min(size - got, PIECE_BYTES))
+                if not piece:
+                    return
+                counter.add(piece)
+                got += len(piece)
+            documents = counter.documents
             if documents not in answers:
                 answers[documents] = answer(documents)
             connection.sendall(answers[documents])
