@@ -15,10 +15,12 @@ from sink.rigs.opensearch import OpenSearchRig, opensearch
 from shipper.clock import rfc3339
 from shipper.errors import MisconfiguredError
 from shipper.notices import Notice, Trouble
-from shipper.sink import Surroundings
+from shipper.sink import Surroundings, opensearch_connection
+from shipper.sink.opensearch_body import Body
 from shipper.sink.opensearch_connection import Cluster
 from shipper.sink.opensearch_setup import Setup
 from shipper.sink.opensearch_steps import TROUBLES, State, Step
+from shipper.sink.opensearch_wire import Reading, all_created, read
 
 NOW = 1_700_000_000.0  # 2023-11-14
 TODAY = "2023.11.14"
@@ -131,3 +133,21 @@ def test_check_misses_a_pipeline(rig: OpenSearchRig) -> None:
         assert checked(rig, pipeline=rig.base) == ""
     finally:
         rig.server.call("DELETE", pipeline)
+
+
+def test_what_is_compared_is_what_a_server_answers(
+    rig: OpenSearchRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[bytes] = []
+
+    def reading(answer: bytes, body: Body) -> Reading:
+        answers.append(answer)
+        return read(answer, body)
+
+    monkeypatch.setattr(opensearch_connection, "read", reading)
+    with closing(rig.sink(Surroundings(FakeClock(NOW)))) as sink:
+        sink.prepare()
+        records = [failed_login(at=rfc3339(NOW)) for _ in range(3)]
+        assert sink.deliver(batch(*records)).new == 3
+        assert sink.deliver(batch(*records)).duplicates == 3
+    assert answers[0] == all_created(3) != answers[1]
