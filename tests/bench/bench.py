@@ -1,6 +1,6 @@
 """Throughput and memory of the program against its goals.
 
-    python tests/bench/bench.py [--records N] [--repeat N] [--only NAME] [--list]
+    python tests/bench/bench.py [--records N] [--repeat N] [--processes N] [--only NAME] [--list]
     python tests/bench/bench.py --profile NAME
 
 Every case runs in processes of its own on one core. Absolute figures belong to a machine; the
@@ -10,6 +10,9 @@ like most of what it is compared with, and so depends less on how the interprete
 `json.loads`, which an interpreter without profile-guided optimisation slows down by half. The goals
 were set on a quiet core where it reaches QUIET lines a second; `quiet` is what the ratio comes to
 there. Exit status: 1 where a goal is missed.
+
+Where a process happens to lie in memory makes a tenth, whatever it repeats: so several are tried,
+and the best run is compared with the best run of the reference.
 """
 
 from __future__ import annotations
@@ -172,7 +175,8 @@ def _cpu() -> str:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--records", type=int, default=60_000, help="records in each log")
-    parser.add_argument("--repeat", type=int, default=5, help="the best of so many is shown")
+    parser.add_argument("--repeat", type=int, default=3, help="runs in a process")
+    parser.add_argument("--processes", type=int, default=3, help="the best run of all is shown")
     parser.add_argument("--only", default="", help="cases whose name holds this text")
     parser.add_argument("--list", action="store_true", help="show the names of the cases")
     parser.add_argument("--profile", metavar="NAME", help="profile this case with cProfile")
@@ -194,6 +198,17 @@ def main() -> int:
         return _table(logs, arguments)
 
 
+def _best(case: Case, files: tuple[str, str], arguments: argparse.Namespace) -> dict[str, Any]:
+    found: list[dict[str, Any]] = []
+    for _ in range(arguments.processes):
+        output = run("bench.case", "time", case.stage, *files, str(arguments.repeat))
+        found.append(json.loads(output))
+        if "missing" in found[0]:
+            return found[0]
+    best = {name: max(each[name] for each in found) for name in found[0]}
+    return best | {"ratio": best["rate"] / best["reference"]}
+
+
 def _table(logs: Logs, arguments: argparse.Namespace) -> int:
     print(f"{_cpu()}; Python {platform.python_version()}; {arguments.records:,} events a log")
     print(f"reference: orjson.loads(line), Percona JSON lines; {QUIET:,} a second on a quiet core")
@@ -203,8 +218,7 @@ def _table(logs: Logs, arguments: argparse.Namespace) -> int:
         if arguments.only not in case.name:
             continue
         files = (str(logs(case.writer)), str(logs(REFERENCE)))
-        output = run("bench.case", "time", case.stage, *files, str(arguments.repeat))
-        figures: dict[str, Any] = json.loads(output)
+        figures = _best(case, files, arguments)
         if "missing" in figures:
             print(f"{case.name:35} not yet: {figures['missing']}")
             continue
