@@ -84,7 +84,8 @@ class XmlOld:
 
     def cut(self, data: Data, start: int, stop: int) -> int:
         """Cut after the last `/>` at the end of a line: no value holds a raw `>`."""
-        return max(data.rfind(b"/>\n", start, stop) + 3, start)
+        border = data.rfind(b"/>\n", start, stop)
+        return start if border < 0 else border + len(b"/>\n")
 
     def fast(self, block: bytes, offset: int) -> Decoded | None:
         """Read a block of records with one regular expression."""

@@ -18,7 +18,8 @@ from decode import laws
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from shipper.decode import FORMATS, Options
+from shipper.decode import FORMATS, Format, Options
+from shipper.decode.base import Context
 
 KNOWN = {format_.__name__ for format_ in FORMATS}
 LAYOUTS = [w for w in WRITERS if w.reader in KNOWN and (not w.wrapped or "Syslog" in KNOWN)]
@@ -107,3 +108,10 @@ def test_samples_keep_the_laws_however_they_are_cut(path: Path) -> None:
 def test_damaged_samples_keep_the_laws(path: Path, data: st.DataObject) -> None:
     log = data.draw(damaged(path.read_bytes()[:8000]))
     laws.check_all(log, data.draw(st.integers(0, len(log))), data.draw(OPTIONS))
+
+
+@pytest.mark.parametrize("format_", FORMATS, ids=lambda each: each.name)
+@pytest.mark.parametrize("data", [b"", b"<", b"<A", b"12,", b'{"a', b'"Q'])
+def test_where_no_record_ends_nothing_is_offered(format_: type[Format], data: bytes) -> None:
+    """OLD XML once offered the first two bytes, again and again."""
+    assert format_(Context(Options())).cut(data, 0, len(data)) == 0
