@@ -139,7 +139,7 @@ class PerconaJson:
         try:
             records = [wrapper.audit_record for wrapper in self._lines(_with_tabs_escaped(block))]
             self._give_meaning(records)
-        except (msgspec.DecodeError, KeyError, UnicodeDecodeError, RecursionError, MalformedError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, MalformedError):
             return None
         lines = io.BytesIO(block).readlines()
         if len(lines) != len(records) or not _all_start(lines):
